@@ -1,0 +1,118 @@
+# Two environments, each installed from a lock with hashes and remade when its lock changes:
+#   .venv      looking at models: no TensorFlow, a few seconds
+#   .venv-dev  tests and tools: with TensorFlow, a minute or two
+# Needs Python 3.10 or later and make; `make PYTHON=python3.12 ...` chooses another Python.
+
+PYTHON ?= python3
+ARGS ?=
+
+RUN := .venv
+DEV := .venv-dev
+RUN_READY := $(RUN)/.ready
+DEV_READY := $(DEV)/.ready
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PIP_INSTALL := -m pip --disable-pip-version-check --no-input install -qq
+LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "tfexplore needs Python 3.10 or later: name one with make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "This Python cannot make environments: install its venv package (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Preparing $(1) for $(2), once ..."
+	@$(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python $(PIP_INSTALL) --no-compile --require-hashes -r $(3)
+	@touch $@
+endef
+
+# A new lock remakes the environment; a change to pyproject.toml only installs the project again.
+$(RUN)/.locked: requirements/run.txt
+	$(call environment,$(RUN),looking at models,$<)
+
+$(DEV)/.locked: requirements/dev.txt
+	$(call environment,$(DEV),tests and tools with TensorFlow,$<)
+
+$(RUN)/.ready $(DEV)/.ready: %/.ready: %/.locked pyproject.toml
+	@$*/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+##@ Look
+
+.PHONY: demo run
+demo: $(RUN_READY) ## open the demo model in the explorer
+	@$(RUN)/bin/tfexplore demo $(ARGS)
+
+run: $(RUN_READY) ## tfexplore itself: make run ARGS="show ./export_model"
+	@$(RUN)/bin/tfexplore $(ARGS)
+
+##@ Check
+
+.PHONY: check test format lint types layers readme fix
+check: format lint types layers readme test ## everything that CI runs
+
+test: $(DEV_READY) ## the tests: make test ARGS="-k name", ARGS="-m 'not tensorflow'" for the quick ones
+	@$(DEV)/bin/python -m pytest $(ARGS)
+
+format: $(DEV_READY) ## is the code formatted?
+	@$(DEV)/bin/ruff format --check .
+
+lint: $(DEV_READY) ## ruff's rules
+	@$(DEV)/bin/ruff check .
+
+types: $(DEV_READY) ## mypy, strict, on src
+	@$(DEV)/bin/mypy
+
+layers: $(DEV_READY) ## who may import whom
+	@$(DEV)/bin/lint-imports --no-cache --no-logo
+
+readme: ## does every make command in README.md exist?
+	@grep -q 'make test' README.md || { echo "README.md does not say: make test" >&2; exit 1; }
+	@{ grep -oE '`make [a-z-]+' README.md; \
+	   awk '/^```/ { code = !code; next } code || /^    /' README.md | grep -oE '^ *([$$] )?make [a-z-]+'; \
+	 } | sed 's/.*make //' | sort -u | while read -r goal; do \
+	    grep -q "^$$goal:" Makefile || { echo "README.md names 'make $$goal', which the Makefile does not have" >&2; exit 1; }; \
+	done
+
+fix: $(DEV_READY) ## format, and correct what ruff can correct
+	@$(DEV)/bin/ruff check --fix-only --quiet .
+	@$(DEV)/bin/ruff format .
+
+##@ Measure
+
+.PHONY: oracle bench
+oracle: $(DEV_READY) ## compare every model of the corpus with what TensorFlow says
+	@$(DEV)/bin/python tests/oracle/report.py $(ARGS)
+
+bench: $(DEV_READY) ## times and memory
+	@$(DEV)/bin/python benchmarks/run.py $(ARGS)
+
+##@ Make anew what the repository ships
+
+.PHONY: schemas optable demo-model lock
+schemas: $(DEV_READY) ## the descriptor sets, from formats/proto/*.proto
+	@$(DEV)/bin/python scripts/make_schemas.py
+
+optable: $(DEV_READY) ## the table of TensorFlow's ops
+	@$(DEV)/bin/python scripts/make_op_table.py
+
+demo-model: $(DEV_READY) ## the demo model and its checkpoints
+	@$(DEV)/bin/python scripts/make_demo.py
+
+lock: $(DEV_READY) ## requirements/*.txt, from pyproject.toml; ARGS=--upgrade takes newer versions
+	@$(DEV)/bin/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt $(ARGS) >/dev/null
+	@$(DEV)/bin/$(LOCK) pyproject.toml --group build --constraints requirements/dev.txt --output-file requirements/run.txt $(ARGS) >/dev/null
+
+##@ Other
+
+.PHONY: clean help
+clean: ## remove the environments, caches and builds
+	@rm -rf $(RUN) $(DEV) build dist src/*.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,41 @@
+"""The command line: `tfexplore [COMMAND] PATH [options]`.
+
+Importing this package costs next to nothing; each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code (see `diagnostics`)."""
+    from tfexplore.cli import diagnostics
+
+    with diagnostics.exit_codes() as outcome:
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        outcome.code = _run(arguments)
+    return outcome.code
+
+
+def _run(arguments: list[str]) -> int:
+    from tfexplore.cli import parser
+
+    options = parser.parse(arguments)
+    if options.command == "help":
+        from tfexplore.cli import output
+
+        output.write(parser.OVERVIEW)
+        return 0
+    if options.command == "show":
+        from tfexplore.cli import show
+
+        return show.run(options)
+    if options.command == "demo":
+        from tfexplore.cli import demo
+
+        return demo.run(options)
+    from tfexplore.cli import explore
+
+    return explore.run(options)

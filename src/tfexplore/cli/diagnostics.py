@@ -1,0 +1,72 @@
+"""What goes to standard error, and the exit codes; nothing else writes there.
+
+0 done · 1 the check found something · 2 wrong usage · 3 the model cannot be read ·
+4 TensorFlow failed · 70 tfexplore itself failed · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tfexplore.core import text
+from tfexplore.errors import Cancelled, ModelError, TfexploreError, UsageError
+
+DONE = 0
+WRONG_USAGE = 2
+CANNOT_READ = 3
+FAILED = 70
+INTERRUPTED = 130
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The exit code of the command that runs."""
+
+    code: int = DONE
+
+
+def note(message: str, *, quiet: bool = False) -> None:
+    """A sentence for the person, made visible; nothing with `--quiet`."""
+    if not quiet:
+        _write(f"tfexplore: {text.visible(message)}")
+
+
+def error(message: str) -> None:
+    """An error's one sentence."""
+    _write(f"tfexplore: error: {text.visible(message)}")
+
+
+def _write(line: str) -> None:
+    # A standard error that is closed or full changes nothing about the exit code.
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+@contextmanager
+def exit_codes() -> Iterator[Outcome]:
+    """Turns the errors of a command into a sentence and an exit code."""
+    outcome = Outcome()
+    try:
+        yield outcome
+        sys.stdout.flush()
+    except UsageError as found:
+        error(str(found))
+        outcome.code = WRONG_USAGE
+    except ModelError as found:
+        error(str(found))
+        outcome.code = CANNOT_READ
+    except (Cancelled, KeyboardInterrupt):
+        outcome.code = INTERRUPTED
+    except TfexploreError as found:
+        error(str(found))
+        outcome.code = FAILED
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): what follows has nowhere to go, also at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,116 @@
+"""The grammar of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tfexplore import __version__
+from tfexplore.core import text
+from tfexplore.errors import UsageError
+
+SHOW_SECTIONS = (
+    "summary",
+    "signatures",
+    "variables",
+    "keys",
+    "nodes",
+    "ops",
+    "tensors",
+    "functions",
+    "objects",
+    "assets",
+    "checkpoints",
+)
+COMMANDS = ("show", "demo")
+
+OVERVIEW = """\
+usage: tfexplore [PATH]                   open the explorer
+       tfexplore show PATH [SECTION]      print a section of a model
+       tfexplore demo [DIR]               write the demo model and open it
+
+PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
+.index or .data file, or the checkpoint state file. TensorFlow is never imported.
+
+`tfexplore show --help` tells a command's options; ./show opens a folder called show."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; `{self.prog} --help` tells how it is used")
+
+
+def _positive(value: str) -> int:
+    number = int(value) if value.isascii() and value.isdigit() else -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no number of rows")
+    return number
+
+
+def _show_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore show",
+        description="Prints a section of a model: one line an item, tab-separated where this is no terminal.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", metavar="PATH", help="the model: a folder, a checkpoint prefix or a file")
+    parser.add_argument(
+        "section",
+        metavar="SECTION",
+        nargs="?",
+        default="summary",
+        help=f"one of {', '.join(SHOW_SECTIONS)} (default: summary)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")
+    parser.add_argument("--function", metavar="NAME", help="a function's body in place of the main graph")
+    parser.add_argument("--match", metavar="REGEX", help="only items whose name this finds")
+    parser.add_argument(
+        "--limit", metavar="N", type=_positive, help="at most N items (default: 200 on a terminal, else all)"
+    )
+    parser.add_argument("--attrs", action="store_true", help="nodes with their attributes (with --json)")
+    parser.add_argument("--quiet", action="store_true", help="no notes on standard error")
+    parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
+    return parser
+
+
+def _demo_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore demo",
+        description="Writes the packaged demo model and its checkpoints to DIR and opens the explorer on the model.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("directory", metavar="DIR", nargs="?", help="where to (default: a temporary folder)")
+    parser.add_argument("--quiet", action="store_true", help="no notes on standard error")
+    return parser
+
+
+def _explore_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
+    parser.add_argument("path", metavar="PATH", nargs="?")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="version", version=f"tfexplore {__version__}")
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of one command; `command` names it.
+
+    Raises:
+        UsageError: the words fit no command.
+        SystemExit: for `--help` and `--version`, after printing.
+    """
+    if arguments and arguments[0] in COMMANDS:
+        command = arguments[0]
+        options = (_show_parser if command == "show" else _demo_parser)().parse_args(arguments[1:])
+        options.command = command
+        return options
+    options = _explore_parser().parse_args(arguments)
+    if options.help:
+        options.command = "help"
+        return options
+    if options.path is None:
+        raise UsageError("no PATH; `tfexplore --help` tells how it is used")
+    options.command = "explore"
+    return options

@@ -1,0 +1,279 @@
+"""`tfexplore show PATH [SECTION]`: prints a section of a model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from tfexplore import __version__
+from tfexplore.cli import diagnostics, output
+from tfexplore.cli.output import Column, cell
+from tfexplore.core import text
+from tfexplore.core.model import TRAINING_DIRECTORY, Model
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import SECTIONS, Options, Section, section
+from tfexplore.errors import UsageError
+
+_TERMINAL_LIMIT = 200
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command; returns the exit code.
+
+    Raises:
+        UsageError, ModelError: as `diagnostics` turns them into exit codes.
+    """
+    if options.section not in SECTIONS:
+        raise UsageError(f"there is no section {text.label(options.section)}; choose from {', '.join(SECTIONS)}")
+    narrowed = Options(
+        tag_set=tuple(options.tag_set.split(",")) if options.tag_set else None,
+        function=options.function,
+        match=_pattern(options.match),
+        attrs=options.attrs,
+    )
+    with open_model(options.path) as model:
+        for sentence in model.notes:
+            diagnostics.note(sentence, quiet=options.quiet)
+        if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
+            diagnostics.note(f"showing the latest checkpoint, {model.checkpoint.prefix}", quiet=options.quiet)
+        found = section(model, options.section, narrowed)
+        if options.json:
+            _write_json(model, options, found)
+        elif options.section == "summary":
+            _write_summary(model, next(iter(found)))
+        else:
+            _write_text(options, found)
+    return diagnostics.DONE
+
+
+def _pattern(expression: str | None) -> re.Pattern[str] | None:
+    if expression is None:
+        return None
+    try:
+        return re.compile(expression)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise UsageError(f"--match {text.visible(expression)} is no regular expression: {error}") from error
+
+
+def _write_json(model: Model, options: argparse.Namespace, found: Section) -> None:
+    head: dict[str, Any] = {
+        "schema": 1,
+        "tfexplore": __version__,
+        "path": options.path,
+        "kind": model.kind,
+        "command": "show",
+        "section": options.section,
+    }
+    if options.section == "summary":
+        output.write(output.json_text(head | next(iter(found))))
+        return
+    output.write_document(head, ((lambda ref=ref: found.row(ref)) for ref in found.refs), options.limit)
+
+
+# -- text --
+
+
+def _write_summary(model: Model, facts: dict[str, Any]) -> None:
+    tag_sets = "; ".join(",".join(tags) or "(no tags)" for tags in facts["tag_sets"])
+    lines = [("kind", model.kind_name)]
+    if model.meta_graphs:
+        lines += [
+            ("written by", f"TensorFlow {facts['writer']}" if facts["writer"] else "not stored"),
+            ("tag-sets", tag_sets),
+            ("signatures", text.count(facts["signatures"])),
+        ]
+    sizes = (text.count(facts["variables"]), text.plural(facts["parameters"], "parameter"), text.size(facts["bytes"]))
+    lines.append(("variables", " · ".join(sizes)))
+    if model.meta_graphs:
+        lines += [
+            ("nodes", text.count(facts["nodes"])),
+            ("functions", f"{text.count(facts['functions'])} with {text.plural(facts['function_nodes'], 'node')}"),
+        ]
+    else:
+        lines += [
+            ("keys", text.count(facts["keys"])),
+            ("step", "not in the name" if facts["step"] is None else text.count(facts["step"])),
+            ("checkpoints", text.count(facts["checkpoints"])),
+        ]
+    for name, value in lines:
+        _write_fact(name, value)
+    _write_scopes(facts["scopes"])
+    for sentence in facts["notes"]:
+        _write_fact("note", sentence)
+
+
+def _write_fact(name: str, value: str) -> None:
+    output.write((f"{name:<12}" if output.is_terminal() else f"{name}\t") + text.visible(value))
+
+
+def _write_scopes(scopes: list[dict[str, Any]]) -> None:
+    columns = [
+        Column("scope", cell),
+        Column("parameters", text.count, right=True),
+        Column("bytes", text.size, right=True),
+    ]
+    rows = [(scope["name"], scope["parameters"], scope["bytes"]) for scope in scopes]
+    if output.is_terminal():
+        output.write_table(columns, rows[:_TERMINAL_LIMIT], color=False)
+        if len(rows) > _TERMINAL_LIMIT:
+            output.write(f"… {text.count(len(rows) - _TERMINAL_LIMIT)} more scopes (--json shows all)")
+    else:
+        for name, parameters, nbytes in rows:
+            output.write(f"scope\t{cell(name)}\t{parameters}\t{nbytes}")
+
+
+def _shape(shape: list[int | None] | None) -> str:
+    from tfexplore.core.shapes import format_shape
+
+    return format_shape(None if shape is None else tuple(shape))
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _arguments(found: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{cell(part['name'])}: {part['dtype']} {_shape(part['shape'])}" for part in found)
+
+
+def _signature_rows(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for side in ("inputs", "outputs"):
+        for info in row[side]:
+            tensor = info["tensor"]
+            if tensor is None:
+                tensor = ", ".join(info.get("components") or info.get("sparse", {}).values())
+            yield row["name"], side[:-1], info["name"], info["dtype"], info["shape"], tensor
+    if not row["inputs"] and not row["outputs"]:
+        yield row["name"], "-", "-", "-", [], "-"
+
+
+def _one(*fields: str) -> Any:
+    return lambda row: [tuple(row.get(field) for field in fields)]
+
+
+def _text_bytes(value: int | None) -> str:
+    return "-" if value is None else (text.size(value) if output.is_terminal() else str(value))
+
+
+_COLUMNS: dict[str, tuple[list[Column], Any]] = {
+    "signatures": (
+        [
+            Column("signature", cell),
+            Column("", cell),
+            Column("name", cell),
+            Column("dtype", cell),
+            Column("shape", _shape),
+            Column("tensor", cell),
+        ],
+        _signature_rows,
+    ),
+    "variables": (
+        [
+            Column("name", cell),
+            Column("dtype", cell),
+            Column("shape", _shape),
+            Column("trainable", cell),
+            Column("bytes", _text_bytes, right=True),
+            Column("key", cell),
+        ],
+        _one("name", "dtype", "shape", "trainable", "bytes", "key"),
+    ),
+    "keys": (
+        [
+            Column("name", cell),
+            Column("dtype", cell),
+            Column("shape", _shape),
+            Column("bytes", _text_bytes, right=True),
+            Column("shard", _number, right=True),
+            Column("offset", _number, right=True),
+        ],
+        lambda row: [
+            (
+                row["name"],
+                row["dtype"] or f"damaged: {row.get('problem')}",
+                row["shape"],
+                row["bytes"],
+                row["shard"],
+                row["offset"],
+            )
+        ],
+    ),
+    "nodes": (
+        [Column("name", cell), Column("op", cell), Column("inputs", cell), Column("device", cell)],
+        lambda row: [(row["name"], row["op"], ", ".join(row["inputs"]) or None, row["device"] or None)],
+    ),
+    "ops": ([Column("op", cell), Column("count", _number, right=True)], _one("op", "count")),
+    "tensors": (
+        [Column("name", cell), Column("op", cell), Column("dtype", cell), Column("shape", _shape)],
+        lambda row: [(row.get("arg") or row["name"], row["op"], row["dtype"], row["shape"])],
+    ),
+    "functions": (
+        [
+            Column("name", cell),
+            Column("nodes", _number, right=True),
+            Column("inputs", _arguments),
+            Column("outputs", _arguments),
+        ],
+        _one("name", "nodes", "inputs", "outputs"),
+    ),
+    "objects": (
+        [
+            Column("path", cell),
+            Column("kind", cell),
+            Column("children", _number, right=True),
+            Column(
+                "slots", lambda slots: ", ".join(cell(f"{slot['variable']}: {slot['slot']}") for slot in slots) or "-"
+            ),
+        ],
+        _one("path", "kind", "children", "slots"),
+    ),
+    "assets": (
+        [Column("name", cell), Column("bytes", _text_bytes, right=True), Column("tensor", cell)],
+        _one("name", "bytes", "tensor"),
+    ),
+    "checkpoints": (
+        [
+            Column("prefix", cell),
+            Column("step", _number, right=True),
+            Column("saved at", cell),
+            Column("latest", cell),
+            Column("keys", _number, right=True),
+            Column("bytes", _text_bytes, right=True),
+            Column("shards", _number, right=True),
+            Column("missing shards", lambda shards: ", ".join(map(str, shards)) or "-"),
+        ],
+        _one("prefix", "step", "saved_at", "latest", "keys", "bytes", "shards", "missing_shards"),
+    ),
+}
+
+
+def _write_text(options: argparse.Namespace, found: Section) -> None:
+    columns, spread = _COLUMNS[options.section]
+    limit = options.limit
+    if limit is None and output.is_terminal():
+        limit = _TERMINAL_LIMIT
+    refs = iter(found.refs)
+    shown = 0
+
+    def rows(taken: Iterable[Any]) -> Iterator[Any]:
+        nonlocal shown
+        for ref in taken:
+            shown += 1
+            yield from spread(found.row(ref))
+
+    color = output.use_color(options.no_color)
+    output.write_table(columns, rows(refs if limit is None else islice(refs, limit)), color=color)
+    rest = sum(1 for _ in refs)
+    if rest:
+        diagnostics.note(f"{text.count(shown)} of {text.count(shown + rest)} shown; --limit {shown + rest} shows all")
+    elif not shown:
+        diagnostics.note(f"{_empty(options)}", quiet=options.quiet)
+
+
+def _empty(options: argparse.Namespace) -> str:
+    if options.match is not None:
+        return f"no name in {options.section} matches {options.match}"
+    return f"this model has no {options.section}"

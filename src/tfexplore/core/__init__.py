@@ -1,0 +1,1 @@
+"""Records to what a person looks at: pure, synchronous, cancellable by an event."""

@@ -1,0 +1,325 @@
+"""Details of what a MetaGraph holds: signatures, nodes, functions, variables, assets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tfexplore.core import text
+from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
+from tfexplore.core.detail_stored import stored_blocks
+from tfexplore.core.functions import Function
+from tfexplore.core.graph import Consumer, Graph, Input, Tensor
+from tfexplore.core.items import Cancel
+from tfexplore.core.joins import CALLS, called_functions
+from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.core.shapes import format_shape, num_elements
+from tfexplore.core.signatures import TensorInfo
+from tfexplore.core.subjects import (
+    ArgumentSubject,
+    AssetSubject,
+    FunctionSubject,
+    KeySubject,
+    MetaGraphSubject,
+    NodeSubject,
+    SignatureSubject,
+    Subject,
+    TensorInfoSubject,
+    VariableSubject,
+)
+from tfexplore.core.summary import notes
+from tfexplore.core.variables import Variable
+from tfexplore.errors import ModelError
+from tfexplore.formats import dtypes
+from tfexplore.formats.graph_def import Node, split_input
+
+
+def meta_graph(subject: MetaGraphSubject, cancel: Cancel) -> Detail:
+    """A MetaGraph: tags, writer, counts."""
+    found = subject.meta_graph
+    lines = [
+        fact("tag-set", ", ".join(found.tags) or "(no tags)"),
+        fact("written by", f"TensorFlow {found.tensorflow_version}" if found.tensorflow_version else "not stored"),
+        fact("signatures", f"{len(found.signatures):,}"),
+        fact("variables", f"{len(found.variables):,}"),
+        fact("nodes", f"{len(found.raw_nodes):,}"),
+        fact("functions", f"{len(found.functions):,} with {text.plural(found.functions.num_nodes, 'node')}"),
+        fact("assets", f"{len(found.assets):,}"),
+    ]
+    remarks = [Line("", text.visible(sentence)) for sentence in notes(subject.model, found)]
+    return Detail(text.label(",".join(found.tags)), "MetaGraph", (Block("", tuple(lines)), *block("notes", remarks)))
+
+
+# -- signatures --
+
+
+def _info_lines(infos: Iterable[TensorInfo], owner: SignatureSubject, is_input: bool) -> Iterable[Line]:
+    for info in infos:
+        subject = TensorInfoSubject(owner.meta_graph, owner.signature, info, is_input)
+        yield Line(text.label(info.name), tensor_text(dtypes.name(info.dtype), info.shape, True), subject)
+
+
+def signature(subject: SignatureSubject, cancel: Cancel) -> Detail:
+    """A signature: what goes in and comes out."""
+    found = subject.signature
+    blocks = [
+        Block("", (fact("method", found.method_name or "(none)"),)),
+        *block("inputs", _info_lines(found.inputs, subject, True)),
+        *block("outputs", _info_lines(found.outputs, subject, False)),
+        *block("defaults", (fact(name, "stored") for name in found.defaults)),
+    ]
+    return Detail(text.label(found.name), "Signature", tuple(blocks))
+
+
+def tensor_of_signature(subject: TensorInfoSubject, cancel: Cancel) -> Detail:
+    """One input or output of a signature, and the node behind it."""
+    info, owner = subject.info, subject.meta_graph
+    lines = [
+        fact("dtype", dtypes.name(info.dtype)),
+        fact("shape", format_shape(info.shape)),
+        fact("signature", subject.signature.name, SignatureSubject(owner, subject.signature)),
+    ]
+    names = [("tensor", info.tensor)] if info.tensor is not None else []
+    if info.sparse is not None:
+        lines.append(fact("encoding", "sparse"))
+        names += list(zip(("values", "indices", "dense_shape"), info.sparse, strict=True))
+    if info.components is not None:
+        lines.append(fact("encoding", "composite"))
+        names += [(f"component {place}", name) for place, name in enumerate(info.components)]
+    for label, name in names:
+        target = _main_node(owner, name or "")
+        lines.append(fact(label, name if target else f"{name} (not in the graph)", target))
+    kind = "Signature input" if subject.is_input else "Signature output"
+    return Detail(text.label(info.name), kind, (Block("", tuple(lines)),))
+
+
+def _main_node(owner: MetaGraph, tensor: str) -> NodeSubject | None:
+    position = owner.graph.find(split_input(tensor)[0])
+    return None if position is None else NodeSubject(owner, owner.graph, None, position)
+
+
+# -- nodes --
+
+
+def node(subject: NodeSubject, cancel: Cancel) -> Detail:
+    """A node: op, outputs, inputs, who uses it, the variable behind it, attributes."""
+    graph, owner = subject.graph, subject.meta_graph
+    graph.load(cancel)
+    found = graph.node(subject.position)
+    lines = [fact("op", found.op)]
+    outputs = graph.outputs(subject.position, found)
+    if len(outputs) == 1:
+        lines += [fact("dtype", dtypes.name(outputs[0].dtype)), Line("shape", _shape(outputs[0]))]
+        lines += _bytes(outputs[0])
+    elif graph.output_args(found) is None:
+        lines.append(fact("outputs", f"not known: nothing tells what the op {found.op} puts out"))
+    lines.append(fact("device", found.device or "any"))
+    if subject.function is not None:
+        lines.append(fact("function", subject.function, FunctionSubject(owner, subject.function)))
+    lines += _variable_lines(owner, subject.function, found)
+    calls = called_functions(found, CALLS[found.op][0]) if found.op in CALLS else []
+    lines += [fact("calls", name, FunctionSubject(owner, name)) for name in calls]
+    values = {name: found.attr(name) for name in found.raw_attrs}
+    num_outputs = graph.num_outputs(found)
+    blocks = [
+        Block("", tuple(lines)),
+        *(block("outputs", _output_lines(outputs), num_outputs) if len(outputs) > 1 else []),
+        *block("inputs", _input_lines(subject, graph.inputs(found))),
+        *_used_by(subject),
+        *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
+    ]
+    return Detail(text.label(found.name), "Node", tuple(blocks))
+
+
+def _shape(tensor: Tensor) -> str:
+    return format_shape(tensor.shape) if tensor.shape_stored else "not stored"
+
+
+def _bytes(tensor: Tensor) -> list[Line]:
+    elements = num_elements(tensor.shape) if tensor.shape_stored else None
+    itemsize = dtypes.itemsize(tensor.dtype)
+    return [Line("bytes", text.size(elements * itemsize))] if elements is not None and itemsize else []
+
+
+def _output_lines(outputs: Iterable[Tensor]) -> Iterable[Line]:
+    for tensor in outputs:
+        yield Line(
+            text.label(tensor.arg or tensor.name),
+            tensor_text(dtypes.name(tensor.dtype), tensor.shape, tensor.shape_stored),
+        )
+
+
+def _input_lines(subject: NodeSubject, inputs: Iterable[Input]) -> Iterable[Line]:
+    for place, found in enumerate(inputs):
+        label = "control" if found.control else str(place)
+        target: Subject | None = None
+        if found.producer is not None:
+            target = NodeSubject(subject.meta_graph, subject.graph, subject.function, found.producer)
+        elif found.argument and subject.function is not None:
+            target = _argument(subject.meta_graph, subject.function, found.name)
+        value = text.label(found.name.removeprefix("^"))
+        if found.tensor is not None:
+            value += f"  {tensor_text(dtypes.name(found.tensor.dtype), found.tensor.shape, found.tensor.shape_stored)}"
+        elif target is None:
+            value += "  (missing: no such node)"
+        yield Line(label, value, target)
+
+
+def _argument(owner: MetaGraph, function: str, name: str) -> ArgumentSubject | None:
+    found = owner.functions.get(function)
+    for argument in found.inputs if found is not None else ():
+        if argument.name == name:
+            return ArgumentSubject(owner, function, argument, True)
+    return None
+
+
+def _used_by(subject: NodeSubject) -> list[Block]:
+    graph = subject.graph
+    total = graph.num_consumers(subject.position)
+    uses = graph.consumers(subject.position)[:MAX_LINES]
+    found = block("used by", _use_lines(subject.meta_graph, graph, subject.function, uses), total)
+    return found or [Block("used by", (Line("", "no node of this graph"),))]
+
+
+def _use_lines(owner: MetaGraph, graph: Graph, function: str | None, uses: Iterable[Consumer]) -> Iterable[Line]:
+    for use in uses:
+        label = "control" if use.control else f"input {use.slot}"
+        value = f"{text.label(graph.names[use.node])}  {text.label(graph.ops[use.node])}"
+        yield Line(label, value, NodeSubject(owner, graph, function, use.node))
+
+
+def _variable_lines(owner: MetaGraph, function: str | None, found: Node) -> list[Line]:
+    """The variables that a node is or reads."""
+    if owner.objects is None:
+        ids: set[Any] = {found.name, *(split_input(name)[0] for name in found.inputs)} if function is None else set()
+        variables = [variable for variable in owner.variables if variable.node in ids]
+    else:
+        ids = set(owner.joins.variables_of(function, found))
+        variables = [variable for variable in owner.variables if variable.object_id in ids]
+    return [fact("variable", variable.name, VariableSubject(owner, variable)) for variable in variables]
+
+
+# -- functions --
+
+
+def function(subject: FunctionSubject, cancel: Cancel) -> Detail:
+    """A function: arguments, size, attributes, who may call it."""
+    owner = subject.meta_graph
+    found = owner.functions.get(subject.name)
+    if found is None:
+        line = Line("", "The function library has no function of this name.")
+        return Detail(text.label(subject.name), "Function", (Block("", (line,)),))
+    lines = [
+        fact("nodes", f"{len(found.graph):,}"),
+        fact("stateful", "yes" if found.is_stateful else "no"),
+    ]
+    alias = owner.function_aliases.get(subject.name)
+    if alias is not None:
+        lines.append(fact("alias", alias))
+    captured = [variable for variable in owner.variables if subject.name in variable.functions]
+    attr_messages = {name: Node("", "", (), "", found.attrs).attr(name) for name in found.attrs}
+    blocks = [
+        Block("", tuple(lines)),
+        *block("inputs", _argument_lines(subject, found, True)),
+        *block("outputs", _argument_lines(subject, found, False)),
+        *block(
+            "captures", (fact("variable", variable.name, VariableSubject(owner, variable)) for variable in captured)
+        ),
+        *block("attributes", attr_lines(attr_messages, owner.path)),
+    ]
+    return Detail(text.label(subject.name), "Function", tuple(blocks))
+
+
+def _argument_lines(subject: FunctionSubject, found: Function, is_input: bool) -> Iterable[Line]:
+    for argument in found.inputs if is_input else found.outputs:
+        target = ArgumentSubject(subject.meta_graph, subject.name, argument, is_input)
+        dtype = dtypes.name(argument.dtype) if argument.dtype else "(the caller's dtype)"
+        yield Line(text.label(argument.name), tensor_text(dtype, argument.shape, argument.shape_stored), target)
+
+
+def argument(subject: ArgumentSubject, cancel: Cancel) -> Detail:
+    """An argument of a function: what uses it, or what it returns."""
+    owner, found = subject.meta_graph, subject.argument
+    lines = [
+        fact("dtype", dtypes.name(found.dtype) if found.dtype else "(the caller decides)"),
+        Line("shape", format_shape(found.shape) if found.shape_stored else "not stored"),
+        fact("function", subject.function, FunctionSubject(owner, subject.function)),
+    ]
+    body = owner.functions.get(subject.function)
+    blocks: list[Block] = []
+    if body is not None and subject.is_input:
+        ids = owner.joins.arguments.get((subject.function, found.name), frozenset())
+        variables = (variable for variable in owner.variables if variable.object_id in ids and ids)
+        lines += [fact("variable", variable.name, VariableSubject(owner, variable)) for variable in variables]
+        uses = body.graph.argument_consumers(found.name)
+        blocks = block("used by", _use_lines(owner, body.graph, subject.function, uses))
+    elif body is not None and found.returns is not None:
+        producer = body.graph.resolve(found.returns).producer
+        target = None if producer is None else NodeSubject(owner, body.graph, subject.function, producer)
+        lines.append(fact("returns", found.returns, target))
+    kind = "Function input" if subject.is_input else "Function output"
+    return Detail(text.label(found.name), kind, (Block("", tuple(lines)), *blocks))
+
+
+# -- variables, assets --
+
+
+def variable(subject: VariableSubject, cancel: Cancel) -> Detail:
+    """A variable: dtype, shape, whether it trains, its key and where its value lies, who captures it."""
+    owner, found = subject.meta_graph, subject.variable
+    trainable = {True: "yes", False: "no", None: "not stored"}[found.trainable]
+    lines = [
+        fact("shape", format_shape(found.shape)),
+        fact("dtype", dtypes.name(found.dtype)),
+        fact("bytes", None if found.nbytes is None else text.size(found.nbytes)),
+        fact("trainable", trainable),
+    ]
+    if found.slice_spec is not None:
+        lines.append(fact("slice", found.slice_spec))
+    if found.object_path is not None:
+        lines.append(fact("object", found.object_path))
+    if found.node is not None:
+        lines.append(fact("node", found.node, _main_node(owner, found.node)))
+    if owner.checkpoint is None:
+        lines.append(fact("key", "none: the model's variables are missing or cannot be read"))
+    elif found.key is None:
+        lines.append(fact("key", "none: the checkpoint holds no value for it"))
+    else:
+        lines.append(fact("key", found.key, KeySubject(owner.checkpoint, found.key, owner)))
+    blocks = _stored(owner, found)
+    blocks += block("captured by", (fact("function", name, FunctionSubject(owner, name)) for name in found.functions))
+    return Detail(text.label(found.name), "Variable", (Block("", tuple(lines)), *blocks))
+
+
+def _stored(owner: MetaGraph, found: Variable) -> list[Block]:
+    if owner.checkpoint is None or found.key is None:
+        return []
+    try:
+        return stored_blocks(owner.checkpoint, found.key)
+    except ModelError as error:
+        return [Block("value", (Line("", text.visible(str(error))),))]
+
+
+def asset(subject: AssetSubject, cancel: Cancel) -> Detail:
+    """An asset: where it lies, how large it is, which tensor is fed its path."""
+    found = subject.asset
+    lines = [fact("bytes", "missing" if found.nbytes is None else text.size(found.nbytes))]
+    if found.path is None:
+        lines.append(Line("path", "leads out of the assets folder; not followed"))
+    else:
+        lines.append(fact("path", found.path))
+    if found.tensor is not None:
+        lines.append(fact("tensor", found.tensor, _main_node(subject.meta_graph, found.tensor)))
+    return Detail(text.label(found.name), "Asset", (Block("", tuple(lines)),))
+
+
+DESCRIBERS: dict[type, Callable[[Any, Cancel], Detail]] = {
+    MetaGraphSubject: meta_graph,
+    SignatureSubject: signature,
+    TensorInfoSubject: tensor_of_signature,
+    NodeSubject: node,
+    FunctionSubject: function,
+    ArgumentSubject: argument,
+    VariableSubject: variable,
+    AssetSubject: asset,
+}

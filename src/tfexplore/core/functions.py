@@ -1,0 +1,160 @@
+"""The function library of a graph: FunctionDefs by name, each with a graph of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tfexplore.core import shapes, text
+from tfexplore.core.graph import Graph
+from tfexplore.core.op_defs import OpDefs
+from tfexplore.core.shapes import Shape
+from tfexplore.formats import dtypes, wire
+from tfexplore.formats.proto import DecodeError, lean
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An input or output argument of a function.
+
+    Attributes:
+        dtype: 0 where an attribute of the caller decides it.
+        shape: from the argument's attributes (`_output_shapes`) where stored.
+        returns: for an output, the tensor in the body that it returns (`node:arg:0`).
+    """
+
+    name: str
+    dtype: int
+    shape: Shape = None
+    shape_stored: bool = False
+    returns: str | None = None
+
+
+class Function:
+    """One FunctionDef.
+
+    Args:
+        raw: the serialized FunctionDef.
+        name: from its signature.
+        op_defs: where the OpDefs of its nodes are looked up.
+        path: the file, for errors.
+    """
+
+    def __init__(self, raw: bytes, name: str, op_defs: OpDefs, *, path: str) -> None:
+        self._raw = raw
+        self.name = name
+        self._op_defs = op_defs
+        self._path = path
+
+    @cached_property
+    def _message(self) -> Any:
+        return wire.decode(lean("FunctionDef"), self._raw, path=self._path, what="FunctionDef", offset=None)
+
+    @cached_property
+    def inputs(self) -> tuple[Argument, ...]:
+        """The input arguments, in order."""
+        stored = self._argument_shapes()
+        return tuple(
+            Argument(text.decode(arg.name), _argument_dtype(arg), *stored.get(position, (None, False)))
+            for position, arg in enumerate(self._message.signature.input_arg)
+        )
+
+    @cached_property
+    def outputs(self) -> tuple[Argument, ...]:
+        """The output arguments, in order, with what each returns."""
+        returns = {entry.key: text.decode(entry.value) for entry in self._message.ret}
+        found = []
+        for arg in self._message.signature.output_arg:
+            source = returns.get(arg.name)
+            tensor = self.graph.resolve(source).tensor if source is not None else None
+            shape, stored = (tensor.shape, tensor.shape_stored) if tensor is not None else (None, False)
+            found.append(Argument(text.decode(arg.name), _argument_dtype(arg), shape, stored, source))
+        return tuple(found)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The function's body."""
+        arguments = [(arg.name, arg.dtype, arg.shape, arg.shape_stored) for arg in self.inputs]
+        return Graph(self._message.node_def, self._op_defs, path=self._path, arguments=arguments, is_function=True)
+
+    @property
+    def attrs(self) -> dict[str, bytes]:
+        """The function's own attributes, serialized AttrValues by name."""
+        return {text.decode(entry.key): entry.value for entry in self._message.attr}
+
+    @property
+    def control_outputs(self) -> tuple[str, ...]:
+        """Names of the nodes that must have run before the function returns."""
+        return tuple(text.decode(entry.value) for entry in self._message.control_ret)
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether its signature is marked stateful."""
+        return bool(self._message.signature.is_stateful)
+
+    def _argument_shapes(self) -> dict[int, tuple[Shape, bool]]:
+        """Shapes by argument position, from `arg_attr` (map<uint32, ArgAttrs>)."""
+        found: dict[int, tuple[Shape, bool]] = {}
+        entry_class, attrs_class, value_class = lean("ArgAttrEntry"), lean("ArgAttrs"), lean("AttrValue")
+        for raw in self._message.arg_attr:
+            try:
+                entry = entry_class.FromString(raw)
+                for attr in attrs_class.FromString(entry.value).attr:
+                    if attr.key == b"_output_shapes":
+                        listed = value_class.FromString(attr.value).list.shape
+                        if len(listed):
+                            found[entry.key] = (shapes.from_proto(listed[0]), True)
+            except DecodeError:
+                continue
+        return found
+
+
+def _argument_dtype(arg: Any) -> int:
+    dtype: int = arg.type
+    return dtype + dtypes.REF if arg.is_ref and 0 < dtype < dtypes.REF else dtype
+
+
+class Functions:
+    """The function library: names at once, bodies on demand.
+
+    Args:
+        raw: serialized FunctionDefs, in file order.
+        op_defs: shared with the main graph; functions become known to it as ops.
+        path: the file, for errors.
+
+    Attributes:
+        damaged: a sentence for each FunctionDef that cannot be decoded.
+        num_nodes: how many nodes all functions have together.
+    """
+
+    def __init__(self, raw: Sequence[bytes], op_defs: OpDefs, *, path: str) -> None:
+        head = lean("FunctionHead").FromString
+        self._by_name: dict[str, Function] = {}
+        self.damaged: list[str] = []
+        self.num_nodes = 0
+        signatures = []
+        for position, function in enumerate(raw):
+            try:
+                message = head(function)
+            except DecodeError:
+                self.damaged.append(f"{path}: function {position:,} of the library is no readable FunctionDef")
+                continue
+            name = text.decode(message.signature.name)
+            self._by_name.setdefault(name, Function(function, name, op_defs, path=path))
+            self.num_nodes += len(message.node_def)
+            signatures.append((name, message.signature))
+        op_defs.add_functions(signatures)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    @property
+    def names(self) -> list[str]:
+        """The functions' names, in file order."""
+        return list(self._by_name)
+
+    def get(self, name: str) -> Function | None:
+        """The function of that name, or None."""
+        return self._by_name.get(name)

@@ -1,0 +1,338 @@
+"""The index of one graph: nodes, ops with counts, tensors, producers and consumers.
+
+A graph keeps its nodes as the bytes they came in; the index holds names and op types,
+and one node is decoded when somebody looks at it.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tfexplore.core import shapes, text
+from tfexplore.core.op_defs import OpDefs, OutputArg, iter_outputs, output_args
+from tfexplore.core.shapes import Shape
+from tfexplore.errors import Cancelled, CorruptError
+from tfexplore.formats import tensor_proto
+from tfexplore.formats.graph_def import Node, decode_node, split_input
+from tfexplore.formats.proto import DecodeError, lean
+
+_CHECK_EVERY = 4096
+# A node may claim any number of outputs; more than this are counted but not listed.
+MAX_LISTED_OUTPUTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One output of a node, or one argument of a function.
+
+    Attributes:
+        name: `node:0`, as `tf.Tensor.name` has it.
+        arg: in a function, the name its nodes use: `node:output:0`, or the argument's own name.
+        node: position of the producer in its graph; None for an argument.
+        shape: None where the rank is unknown; see `shape_stored`.
+        shape_stored: whether the file says anything about the shape.
+    """
+
+    name: str
+    op: str
+    arg: str | None
+    node: int | None
+    dtype: int
+    shape: Shape
+    shape_stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of a node: what the NodeDef says, and the producer where it exists.
+
+    Attributes:
+        producer: position of the producing node; None for a function's argument or a missing node.
+        tensor: what arrives; None for a control input or where it is not known.
+    """
+
+    name: str
+    control: bool
+    producer: int | None
+    argument: bool
+    tensor: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One use of a node's output: by node `node`, as its input number `slot`."""
+
+    node: int
+    slot: int
+    name: str
+    control: bool
+
+
+class Graph:
+    """The main graph of a MetaGraph or GraphDef, or the body of a function.
+
+    Args:
+        raw_nodes: serialized NodeDefs, in file order.
+        op_defs: where OpDefs are looked up.
+        path: the file, for errors.
+        arguments: a function's input arguments as (name, dtype, shape, shape_stored).
+        is_function: whether inputs are written as `node:arg:index`.
+    """
+
+    def __init__(
+        self,
+        raw_nodes: Sequence[bytes],
+        op_defs: OpDefs,
+        *,
+        path: str,
+        arguments: Sequence[tuple[str, int, Shape, bool]] = (),
+        is_function: bool = False,
+    ) -> None:
+        self._raw = raw_nodes
+        self._op_defs = op_defs
+        self._path = path
+        self._arguments = {argument[0]: argument for argument in arguments}
+        self.is_function = is_function
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def load(self, cancel: threading.Event | None = None) -> None:
+        """Reads names and op types of all nodes, if that has not been done.
+
+        Raises:
+            Cancelled: `cancel` was set meanwhile.
+            CorruptError: a node's bytes are no NodeDef.
+        """
+        if "_heads" in self.__dict__:
+            return
+        head = lean("NodeHead").FromString
+        names: list[str] = []
+        ops: list[str] = []
+        interned: dict[bytes, str] = {}
+        for position, raw in enumerate(self._raw):
+            if position % _CHECK_EVERY == 0 and cancel is not None and cancel.is_set():
+                raise Cancelled
+            try:
+                message = head(raw)
+            except DecodeError as error:
+                raise CorruptError(f"node {position:,} of a graph is no NodeDef", path=self._path) from error
+            names.append(message.name.decode("utf-8", "surrogateescape"))
+            raw_op = message.op
+            op = interned.get(raw_op)
+            if op is None:
+                op = interned[raw_op] = text.decode(raw_op)
+            ops.append(op)
+        self.__dict__["_heads"] = (names, ops)
+
+    @cached_property
+    def _heads(self) -> tuple[list[str], list[str]]:
+        self.load()
+        heads: tuple[list[str], list[str]] = self.__dict__["_heads"]
+        return heads
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes' names in file order; a name may occur twice in a damaged graph."""
+        return self._heads[0]
+
+    @property
+    def ops(self) -> list[str]:
+        """The nodes' op types in file order."""
+        return self._heads[1]
+
+    @cached_property
+    def order(self) -> Sequence[int]:
+        """Positions of the nodes, sorted by name."""
+        return array("I", sorted(range(len(self)), key=self.names.__getitem__))
+
+    @cached_property
+    def sorted_names(self) -> list[str]:
+        """The names in the order that `order` gives."""
+        names = self.names
+        return [names[position] for position in self.order]
+
+    def find(self, name: str) -> int | None:
+        """The position of the (first) node of that name, or None."""
+        place = bisect_left(self.sorted_names, name)
+        if place < len(self) and self.sorted_names[place] == name:
+            return self.order[place]
+        return None
+
+    def node(self, position: int) -> Node:
+        """The decoded node at a position in file order.
+
+        Raises:
+            CorruptError: its bytes are no NodeDef.
+        """
+        return decode_node(self._raw[position], path=self._path)
+
+    def nodes_by_op(self, op: str) -> list[int]:
+        """Positions of all nodes of that op type, in file order."""
+        return [position for position, found in enumerate(self.ops) if found == op]
+
+    def op_counts(self) -> list[tuple[str, int]]:
+        """Each op type and how many nodes have it, most frequent first, then by name."""
+        return sorted(Counter(self.ops).items(), key=lambda item: (-item[1], item[0]))
+
+    # -- tensors --
+
+    def output_args(self, node: Node) -> tuple[OutputArg, ...] | None:
+        """The node's output arguments, or None where its op is unknown or its attributes do not tell."""
+        op_def = self._op_defs.find(node.op)
+        return None if op_def is None else output_args(node, op_def)
+
+    def outputs(self, position: int, node: Node | None = None) -> list[Tensor]:
+        """The node's outputs; empty where its op puts out nothing or nobody knows it."""
+        node = node or self.node(position)
+        args = self.output_args(node)
+        if not args:
+            return []
+        stored = _stored_shapes(node)
+        found: list[Tensor] = []
+        for number, (arg, index, dtype) in enumerate(iter_outputs(args)):
+            if number >= MAX_LISTED_OUTPUTS:
+                break
+            shape, known = stored[number] if number < len(stored) else (None, False)
+            full = f"{node.name}:{arg}:{index}" if self.is_function else None
+            found.append(Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known))
+        return found
+
+    def num_outputs(self, node: Node) -> int | None:
+        """How many outputs the node has; None where that is not known."""
+        args = self.output_args(node)
+        return None if args is None else sum(arg.count for arg in args)
+
+    def argument(self, name: str) -> Tensor | None:
+        """A function's argument as a tensor, or None."""
+        found = self._arguments.get(name)
+        if found is None:
+            return None
+        return Tensor(f"{name}:0", "_Arg", name, None, found[1], found[2], found[3])
+
+    def iter_tensors(self, cancel: threading.Event | None = None) -> Iterator[Tensor]:
+        """All tensors: a function's arguments first, then each node's outputs in file order.
+
+        Raises:
+            Cancelled: `cancel` was set meanwhile.
+        """
+        for name in self._arguments:
+            tensor = self.argument(name)
+            if tensor is not None:
+                yield tensor
+        for position in range(len(self)):
+            if position % _CHECK_EVERY == 0 and cancel is not None and cancel.is_set():
+                raise Cancelled
+            yield from self.outputs(position)
+
+    # -- edges --
+
+    def inputs(self, node: Node) -> list[Input]:
+        """What arrives at a node, data inputs first as NodeDef orders them."""
+        return [self.resolve(name) for name in node.inputs]
+
+    def resolve(self, name: str) -> Input:
+        """What an input of that spelling refers to in this graph."""
+        source, output, control = split_input(name)
+        argument = self.argument(source) if self.is_function and not control else None
+        if argument is not None:
+            return Input(name, False, None, True, argument)
+        producer = self.find(source)
+        if producer is None or control:
+            return Input(name, control, producer, False, None)
+        return Input(name, False, producer, False, self._tensor_at(producer, output))
+
+    def _tensor_at(self, producer: int, output: str) -> Tensor | None:
+        """The output that follows the colon: `1`, or `sum:0` in a function; nothing is output 0."""
+        arg, _, index = output.rpartition(":")
+        if not (index or "0").isdecimal() or len(index) > 9:
+            return None
+        outputs = self.outputs(producer)
+        if arg:
+            wanted = f"{self.names[producer]}:{arg}:{int(index)}"
+            return next((tensor for tensor in outputs if tensor.arg == wanted), None)
+        number = int(index or "0")
+        return outputs[number] if number < len(outputs) else None
+
+    @cached_property
+    def _edges(self) -> tuple[array[int], array[int]]:
+        """Consumers in compressed rows: of node p, `targets[starts[p]:starts[p + 1]]`, pairs of (node, slot)."""
+        position_of: dict[str, int] = {}
+        for position, name in enumerate(self.names):
+            position_of.setdefault(name, position)
+        message = lean("NodeDef").FromString
+        found = array("I")  # producer, consumer, slot
+        counts = array("I", bytes(4 * (len(self) + 1)))
+        for consumer, raw in enumerate(self._raw):
+            for slot, name in enumerate(message(raw).input):
+                source = split_input(text.decode(name))[0]
+                if source in self._arguments:
+                    continue
+                producer = position_of.get(source)
+                if producer is not None:
+                    found.extend((producer, consumer, slot))
+                    counts[producer + 1] += 1
+        for position in range(len(self)):
+            counts[position + 1] += counts[position]
+        starts = array("I", counts)
+        targets = array("I", bytes(8 * (len(found) // 3)))
+        for edge in range(0, len(found), 3):
+            place = counts[found[edge]]
+            targets[2 * place] = found[edge + 1]
+            targets[2 * place + 1] = found[edge + 2]
+            counts[found[edge]] += 1
+        return starts, targets
+
+    def consumers(self, position: int) -> list[Consumer]:
+        """Who uses the node's outputs, control edges included, in file order."""
+        starts, targets = self._edges
+        found = []
+        for place in range(starts[position], starts[position + 1]):
+            consumer, slot = targets[2 * place], targets[2 * place + 1]
+            name = self.node(consumer).inputs[slot]
+            found.append(Consumer(consumer, slot, name, name.startswith("^")))
+        return found
+
+    def num_consumers(self, position: int) -> int:
+        """How many uses `consumers` would list."""
+        starts, _ = self._edges
+        return starts[position + 1] - starts[position]
+
+    def argument_consumers(self, argument: str) -> list[Consumer]:
+        """Which nodes use a function's argument."""
+        found = []
+        for position in range(len(self)):
+            for slot, name in enumerate(self.node(position).inputs):
+                if split_input(name)[0] == argument:
+                    found.append(Consumer(position, slot, name, name.startswith("^")))
+        return found
+
+
+def _stored_shapes(node: Node) -> list[tuple[Shape, bool]]:
+    """What the node itself says about its outputs' shapes, as (shape, stored)."""
+    value = node.attr("_output_shapes")
+    if value is not None and value.WhichOneof("value") == "list":
+        return [(shapes.from_proto(shape), True) for shape in value.list.shape]
+    if node.op == "Const":
+        value = node.attr("value")
+        if value is not None and value.WhichOneof("value") == "tensor":
+            return [_const_shape(value)]
+    if node.op in ("Placeholder", "PlaceholderWithDefault", "Variable", "VariableV2", "TemporaryVariable"):
+        value = node.attr("shape")
+        if value is not None and value.WhichOneof("value") == "shape":
+            return [(shapes.from_proto(value.shape), True)]
+    return []
+
+
+def _const_shape(value: Any) -> tuple[Shape, bool]:
+    try:
+        return tensor_proto.dims(tensor_proto.decode_tensor(value.tensor, path="")), True
+    except CorruptError:
+        return None, False

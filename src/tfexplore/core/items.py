@@ -1,0 +1,176 @@
+"""Items with paged children: the rows of the tree, made when a page is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tfexplore.core import scopes, text
+from tfexplore.core.shapes import Shape
+from tfexplore.core.subjects import ScopeSubject, Subject
+
+Cancel = threading.Event | None
+
+
+class Children(Protocol):
+    """What lies below an item, in pages."""
+
+    def load(self, cancel: Cancel = None) -> int:
+        """Finds the children, if that has not been done, and tells how many there are; may take time.
+
+        Raises:
+            ModelError: they cannot be read.
+            Cancelled: `cancel` was set.
+        """
+
+    def page(self, start: int, stop: int, cancel: Cancel = None) -> list[Item]:
+        """Children `start` to `stop`, fewer where there are fewer; raises as `load` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of the tree.
+
+    Attributes:
+        kind: what decides its glyph: `model`, `section`, `meta_graph`, `signature`, `input`, `output`, `scope`,
+            `variable`, `frozen` (a variable that is not trainable), `node`, `function`, `object`,
+            `asset`, `key`, `checkpoint`, `note`.
+        label: the name as stored; not yet made visible.
+        subject: what the detail pane describes.
+        children: what lies below; None for a leaf.
+        dtype: DataType number, or None.
+        shape: meaningful where `has_shape`.
+        note: a few words of ours behind the name (`12 nodes`, `latest`).
+    """
+
+    kind: str
+    label: str
+    subject: Subject
+    children: Children | None = None
+    dtype: int | None = None
+    shape: Shape = None
+    has_shape: bool = False
+    note: str = ""
+
+
+class Listed:
+    """Children found all at once as references, made into items page by page.
+
+    Args:
+        find: finds the references, once.
+        make: makes one reference into an item.
+    """
+
+    def __init__(self, find: Callable[[Cancel], Sequence[Any]], make: Callable[[Any], Item]) -> None:
+        self._find = find
+        self._make = make
+        self._found: Sequence[Any] | None = None
+        self._lock = threading.Lock()
+
+    def load(self, cancel: Cancel = None) -> int:
+        """See `Children`."""
+        with self._lock:
+            if self._found is None:
+                self._found = self._find(cancel)
+            return len(self._found)
+
+    def page(self, start: int, stop: int, cancel: Cancel = None) -> list[Item]:
+        """See `Children`."""
+        self.load(cancel)
+        assert self._found is not None
+        return [self._make(found) for found in self._found[start:stop]]
+
+
+class Deferred:
+    """Children whose source has to be read first.
+
+    Args:
+        build: reads it, once, and gives the children proper.
+    """
+
+    def __init__(self, build: Callable[[Cancel], Children]) -> None:
+        self._build = build
+        self._built: Children | None = None
+        self._lock = threading.Lock()
+
+    def _children(self, cancel: Cancel) -> Children:
+        with self._lock:
+            if self._built is None:
+                self._built = self._build(cancel)
+            return self._built
+
+    def load(self, cancel: Cancel = None) -> int:
+        """See `Children`."""
+        return self._children(cancel).load(cancel)
+
+    def page(self, start: int, stop: int, cancel: Cancel = None) -> list[Item]:
+        """See `Children`."""
+        return self._children(cancel).page(start, stop, cancel)
+
+
+def fixed(items: Sequence[Item]) -> Children:
+    """Children that are known already."""
+    return Listed(lambda _: items, lambda item: item)
+
+
+class Scoped:
+    """Things with `/` in their names, shown by scope.
+
+    Args:
+        names: the sorted names.
+        what: one of them in words, for the scope's count (`node`).
+        leaf: makes the item of the thing at a position, under a label, with what lies below it.
+        sizes: parameters and bytes of the thing at each position, if they have any.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        what: str,
+        leaf: Callable[[int, str, Children | None], Item],
+        sizes: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
+        self._names = names
+        self._what = what
+        self._leaf = leaf
+        self._totals: tuple[list[int], list[int]] | None = None
+        if sizes is not None:
+            parameters, nbytes = [0], [0]
+            for size in sizes:
+                parameters.append(parameters[-1] + size[0])
+                nbytes.append(nbytes[-1] + size[1])
+            self._totals = parameters, nbytes
+
+    def root(self) -> Children:
+        """The first level."""
+        return self._children(0, len(self._names), 0)
+
+    def _children(self, lo: int, hi: int, depth: int) -> Children:
+        return Listed(lambda cancel: self._rows(lo, hi, depth), self._item)
+
+    def _rows(self, lo: int, hi: int, depth: int) -> list[tuple[scopes.ScopeEntry, int | None]]:
+        rows: list[tuple[scopes.ScopeEntry, int | None]] = []
+        for entry in scopes.children(self._names, lo, hi, depth):
+            if not entry.leaves:
+                rows.append((entry, None))
+            rows.extend((entry, position) for position in entry.leaves)
+        return rows
+
+    def _item(self, row: tuple[scopes.ScopeEntry, int | None]) -> Item:
+        entry, position = row
+        below = None
+        # Of several things with one name the first carries the scope.
+        if len(entry.below) and position in (None, entry.lo):
+            below = self._children(entry.below.start, entry.below.stop, entry.depth)
+        if position is not None:
+            return self._leaf(position, entry.name, below)
+        count = len(entry.below)
+        parameters = nbytes = None
+        note = f"{count:,}"
+        if self._totals is not None:
+            parameters, nbytes = (total[entry.hi] - total[entry.lo] for total in self._totals)
+            note = f"{count:,} · {text.short_count(parameters)} · {text.size(nbytes)}"
+        subject = ScopeSubject(self._names[entry.lo][: entry.depth - 1], self._what, count, parameters, nbytes)
+        return Item("scope", entry.name, subject, below, note=note)

@@ -1,0 +1,184 @@
+"""One MetaGraph: graph, functions, signatures, objects, variables and assets, each read on demand."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tfexplore.core import text
+from tfexplore.core import variables as variable_join
+from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.functions import Functions
+from tfexplore.core.graph import Graph
+from tfexplore.core.joins import Joins
+from tfexplore.core.objects import ObjectGraph, saved_object_graph
+from tfexplore.core.op_defs import OpDefs
+from tfexplore.core.signatures import Signature, signatures, tensor_info
+from tfexplore.core.variables import Variable
+from tfexplore.errors import CorruptError
+from tfexplore.formats import wire
+from tfexplore.formats.proto import DecodeError, lean
+from tfexplore.formats.saved_model import asset_path
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of the assets folder.
+
+    Attributes:
+        name: as AssetFileDef names it, relative to the assets folder.
+        tensor: the tensor of the main graph that is fed its path; None where none is named.
+        path: where it lies; None where the name leads out of the folder.
+        nbytes: None where the file is missing.
+    """
+
+    name: str
+    tensor: str | None
+    path: str | None
+    nbytes: int | None
+
+
+class MetaGraph:
+    """One MetaGraphDef.
+
+    Args:
+        message: the lean MetaGraphDef.
+        path: the file it came from, for errors.
+        folder: the SavedModel's folder, where its assets lie; None for a lone MetaGraph.
+        checkpoint: what holds its variables' values, if anything.
+    """
+
+    def __init__(self, message: Any, *, path: str, folder: str | None, checkpoint: Checkpoint | None) -> None:
+        self._message = message
+        self._folder = folder
+        self.path = path
+        self.checkpoint = checkpoint
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tag-set, in stored order."""
+        return tuple(map(text.decode, self._message.meta_info_def.tags))
+
+    @property
+    def tensorflow_version(self) -> str:
+        """The version of TensorFlow that wrote it; empty where it does not say."""
+        return text.decode(self._message.meta_info_def.tensorflow_version)
+
+    @property
+    def raw_nodes(self) -> Any:
+        """The main graph's nodes, serialized."""
+        return self._message.graph_def.node
+
+    @cached_property
+    def _op_defs(self) -> OpDefs:
+        return OpDefs(self._message.meta_info_def.stripped_op_list.op)
+
+    @cached_property
+    def functions(self) -> Functions:
+        """The function library."""
+        return Functions(self._message.graph_def.library.function, self._op_defs, path=self.path)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The main graph."""
+        assert self.functions is not None  # nodes may call functions as ops
+        return Graph(self.raw_nodes, self._op_defs, path=self.path)
+
+    @cached_property
+    def signatures(self) -> tuple[Signature, ...]:
+        """The signatures, `serving_default` first.
+
+        Raises:
+            CorruptError: one cannot be decoded.
+        """
+        return signatures(self._message.signature_def, path=self.path)
+
+    @cached_property
+    def objects(self) -> ObjectGraph | None:
+        """The object graph; None for a TensorFlow 1 export.
+
+        Raises:
+            CorruptError: it cannot be decoded.
+        """
+        raw = self._message.object_graph_def
+        return saved_object_graph(raw, path=self.path) if raw else None
+
+    @cached_property
+    def collections(self) -> dict[str, Any]:
+        """CollectionDef messages by name; those that cannot be decoded are left out."""
+        found = {}
+        for entry in self._message.collection_def:
+            try:
+                found[text.decode(entry.key)] = lean("CollectionDef").FromString(entry.value)
+            except DecodeError:
+                continue
+        return found
+
+    @cached_property
+    def joins(self) -> Joins:
+        """Which variable stands behind which node."""
+        return Joins(self)
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables, in stored order."""
+        return variable_join.variables(self, self.checkpoint)
+
+    @cached_property
+    def counted_variables(self) -> tuple[Variable, ...]:
+        """The variables that count as the model's: those that a function captures, else all.
+
+        Keras 3 stores each variable twice, and an optimizer's slots belong to no function.
+        """
+        used = tuple(variable for variable in self.variables if variable.functions)
+        return used or self.variables
+
+    @cached_property
+    def function_aliases(self) -> dict[str, str]:
+        """The alias that the exporter gave to each function."""
+        return {
+            text.decode(alias.key): text.decode(alias.value) for alias in self._message.meta_info_def.function_aliases
+        }
+
+    @cached_property
+    def assets(self) -> tuple[Asset, ...]:
+        """The files that AssetFileDefs name, in stored order."""
+        found = []
+        for definition in self._message.asset_file_def:
+            name = text.decode(definition.filename)
+            tensor = tensor_info("", definition.tensor_info).tensor
+            path = asset_path(self._folder, name) if self._folder is not None else None
+            found.append(Asset(name, tensor or None, path, _file_size(path)))
+        if found or "saved_model_assets" not in self.collections:
+            return tuple(found)
+        return tuple(self._collection_assets())
+
+    def _collection_assets(self) -> list[Asset]:
+        """TensorFlow before 1.10 kept AssetFileDefs in a collection, as Any messages."""
+        found: list[Asset] = []
+        message = self.collections["saved_model_assets"]
+        if message.WhichOneof("kind") != "any_list":
+            return found
+        for raw in message.any_list.value:
+            try:
+                packed = wire.decode(lean("Any"), raw, path=self.path, what="Any", offset=None)
+                definition = wire.decode(
+                    lean("AssetFileDef"), packed.value, path=self.path, what="AssetFileDef", offset=None
+                )
+            except CorruptError:
+                continue
+            name = text.decode(definition.filename)
+            path = asset_path(self._folder, name) if self._folder is not None else None
+            found.append(Asset(name, text.decode(definition.tensor_info.name) or None, path, _file_size(path)))
+        return found
+
+
+def _file_size(path: str | None) -> int | None:
+    if path is None:
+        return None
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,130 @@
+"""One shape for whatever was opened: a SavedModel, a training directory, a checkpoint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tfexplore.core.checkpoint import Checkpoint, CheckpointInfo, checkpoint_info
+from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.errors import Cancelled, UsageError
+
+SAVED_MODEL = "saved_model"
+TRAINING_DIRECTORY = "training_directory"
+CHECKPOINT = "checkpoint"
+
+KIND_NAMES = {
+    SAVED_MODEL: "SavedModel",
+    TRAINING_DIRECTORY: "training directory",
+    CHECKPOINT: "checkpoint",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFile:
+    """A checkpoint of a training directory, by prefix; opened when somebody looks into it."""
+
+    prefix: str
+    saved_at: float | None
+    latest: bool
+
+
+class Model:
+    """An opened model: its files and indexes. Everything that costs time is read on demand.
+
+    Attributes:
+        path: as the person gave it.
+        kind: `saved_model`, `training_directory` or `checkpoint`.
+        file_bytes: size of the main file (`saved_model.pb`, or the index of the checkpoint).
+        meta_graphs: one for each tag-set; empty for checkpoints.
+        checkpoint: the variables of a SavedModel, the latest checkpoint of a training directory; None where
+            there are none (a SavedModel may have no variables) or where they cannot be read (a note says why).
+        checkpoint_files: all checkpoints of a training directory, oldest first.
+        notes: sentences about what is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        kind: str,
+        *,
+        file_bytes: int = 0,
+        meta_graphs: Sequence[MetaGraph] = (),
+        checkpoint: Checkpoint | None = None,
+        checkpoint_files: Sequence[CheckpointFile] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.file_bytes = file_bytes
+        self.meta_graphs = tuple(meta_graphs)
+        self.checkpoint = checkpoint
+        self.checkpoint_files = tuple(checkpoint_files)
+        self.notes = tuple(notes)
+        self._opened: dict[str, Checkpoint] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def kind_name(self) -> str:
+        """The kind in words: `SavedModel`."""
+        return KIND_NAMES[self.kind]
+
+    def meta_graph(self, tags: Sequence[str] | None = None) -> MetaGraph:
+        """The MetaGraph of a tag-set; without one the `serve` MetaGraph, else the first.
+
+        Raises:
+            UsageError: there is no such tag-set; names those that exist.
+        """
+        if not self.meta_graphs:
+            raise UsageError(f"{self.path}: a {self.kind_name} holds no graph; `keys` and `objects` show what it holds")
+        if tags is None:
+            return next((found for found in self.meta_graphs if "serve" in found.tags), self.meta_graphs[0])
+        wanted = set(tags)
+        for found in self.meta_graphs:
+            if set(found.tags) == wanted:
+                return found
+        known = "; ".join(",".join(found.tags) or "(no tags)" for found in self.meta_graphs)
+        raise UsageError(f"{self.path}: no MetaGraph has the tag-set {','.join(tags)}; there is: {known}")
+
+    def open_checkpoint(self, prefix: str, cancel: threading.Event | None = None) -> Checkpoint:
+        """One checkpoint of the training directory; kept open with the model.
+
+        Raises:
+            ModelError: it cannot be read.
+            Cancelled: the model was closed meanwhile.
+        """
+        if self.checkpoint is not None and self.checkpoint.prefix == prefix:
+            return self.checkpoint
+        with self._lock:
+            if self._closed:
+                raise Cancelled
+            if prefix not in self._opened:
+                self._opened[prefix] = Checkpoint(prefix, cancel=cancel)
+            return self._opened[prefix]
+
+    @cached_property
+    def checkpoints(self) -> tuple[CheckpointInfo, ...]:
+        """Facts about each checkpoint, oldest first; damaged ones are described."""
+        files = self.checkpoint_files
+        if not files and self.checkpoint is not None:
+            files = (CheckpointFile(self.checkpoint.prefix, None, True),)
+        return tuple(checkpoint_info(file.prefix, latest=file.latest, saved_at=file.saved_at) for file in files)
+
+    def close(self) -> None:
+        """Closes all files; a second call does nothing."""
+        with self._lock:
+            self._closed = True
+            opened, self._opened = list(self._opened.values()), {}
+        for checkpoint in opened:
+            checkpoint.close()
+        if self.checkpoint is not None:
+            self.checkpoint.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,230 @@
+"""Object graphs: what a SavedModel or an object-based checkpoint keeps of the Python objects.
+
+A SavedModel's is a SavedObjectGraph, a checkpoint's a TrackableObjectGraph (under the key
+`_CHECKPOINTABLE_OBJECT_GRAPH`). Node 0 is the root; cycles are normal.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tfexplore.core import text
+from tfexplore.formats import wire
+from tfexplore.formats.proto import lean
+
+VARIABLE_VALUE = "VARIABLE_VALUE"
+ROOT = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotVariable:
+    """A slot of an optimizer: `name` of the variable `original` lives in the variable `slot`."""
+
+    name: str
+    original: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class SerializedTensor:
+    """A value that an object of a checkpoint keeps: attribute, variable name and checkpoint key."""
+
+    name: str
+    full_name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackableObject:
+    """One object.
+
+    Attributes:
+        kind: `user_object`, `variable`, `function`, `asset`, … as SavedObject names them; in a
+            checkpoint `variable` where a VARIABLE_VALUE is stored, else `object`.
+        label: what else tells it apart: the class identifier, the variable's or function's name.
+        children: (attribute, node id), in stored order.
+    """
+
+    id: int
+    kind: str
+    label: str
+    children: tuple[tuple[str, int], ...]
+    slots: tuple[SlotVariable, ...]
+    tensors: tuple[SerializedTensor, ...]
+
+
+class ObjectGraph:
+    """One object graph; objects are made when asked for.
+
+    Args:
+        messages: SavedObject or TrackableObject messages, by node id.
+    """
+
+    def __init__(self, messages: Sequence[Any], concrete_functions: dict[str, tuple[int, ...]] | None = None) -> None:
+        self._messages = messages
+        self.concrete_functions = concrete_functions or {}
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def message(self, node_id: int) -> Any:
+        """The lean message of one object."""
+        return self._messages[node_id]
+
+    def object(self, node_id: int) -> TrackableObject:
+        """One object; references to nodes that do not exist are left out."""
+        message = self._messages[node_id]
+        kind, label = _kind(message)
+        tensors: tuple[SerializedTensor, ...] = ()
+        if kind == "":
+            tensors = tuple(
+                SerializedTensor(text.decode(part.name), text.decode(part.full_name), text.decode(part.checkpoint_key))
+                for part in message.attributes
+            )
+            is_variable = any(part.name == VARIABLE_VALUE for part in tensors)
+            kind = "variable" if is_variable else "object"
+            label = tensors[0].full_name if is_variable else ""
+        size = len(self._messages)
+        return TrackableObject(
+            node_id,
+            kind,
+            label,
+            tuple((text.decode(ref.local_name), ref.node_id) for ref in message.children if 0 <= ref.node_id < size),
+            tuple(
+                SlotVariable(text.decode(slot.slot_name), slot.original_variable_node_id, slot.slot_variable_node_id)
+                for slot in message.slot_variables
+                if 0 <= slot.original_variable_node_id < size and 0 <= slot.slot_variable_node_id < size
+            ),
+            tensors,
+        )
+
+    @cached_property
+    def dangling(self) -> int:
+        """How many references lead to nodes that do not exist."""
+        size = len(self)
+        return sum(1 for message in self._messages for ref in message.children if not 0 <= ref.node_id < size)
+
+    @cached_property
+    def _breadth_first(self) -> tuple[list[tuple[int, str] | None], list[int]]:
+        """For each node its (parent, attribute) on a shortest way from the root, and the order of the walk."""
+        size = len(self)
+        parents: list[tuple[int, str] | None] = [None] * size
+        seen = bytearray(size)
+        order: list[int] = []
+        queue: deque[int] = deque()
+        if size:
+            seen[0] = 1
+            queue.append(0)
+        while queue:
+            node_id = queue.popleft()
+            order.append(node_id)
+            for ref in self._messages[node_id].children:
+                child = ref.node_id
+                if 0 <= child < size and not seen[child]:
+                    seen[child] = 1
+                    parents[child] = (node_id, text.decode(ref.local_name))
+                    queue.append(child)
+        return parents, order
+
+    @property
+    def walk(self) -> list[int]:
+        """Ids of all objects that the root reaches, breadth first."""
+        return self._breadth_first[1]
+
+    def path(self, node_id: int) -> str | None:
+        """The shortest way from the root, attributes joined by `.`; `root` for the root.
+
+        None where no way leads there.
+        """
+        parents = self._breadth_first[0]
+        parts: list[str] = []
+        while node_id:
+            parent = parents[node_id]
+            if parent is None:
+                return None
+            node_id, name = parent
+            parts.append(name)
+        return ".".join(reversed(parts)) if parts else ROOT
+
+
+def _kind(message: Any) -> tuple[str, str]:
+    """Kind and label of a SavedObject; ("", "") for an object of a checkpoint."""
+    if not hasattr(message, "WhichOneof") or "kind" not in message.DESCRIPTOR.oneofs_by_name:
+        return "", ""
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        return "none", ""
+    part = getattr(message, kind)
+    raw: bytes = b""
+    if kind == "user_object":
+        raw = part.identifier
+    elif kind == "variable":
+        raw = part.name
+    elif kind == "function":
+        raw = b", ".join(part.concrete_functions)
+    elif kind == "bare_concrete_function":
+        raw = part.concrete_function_name
+    elif kind == "constant":
+        raw = part.operation
+    elif kind == "resource":
+        raw = part.device
+    elif kind == "captured_tensor":
+        raw = part.name
+    return kind, text.decode(raw)
+
+
+def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
+    """The object graph of a SavedModel's MetaGraph.
+
+    Raises:
+        CorruptError: the bytes are no SavedObjectGraph.
+    """
+    message = wire.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
+    functions: dict[str, tuple[int, ...]] = {}
+    for entry in message.concrete_functions:
+        function = wire.decode(
+            lean("SavedConcreteFunction"), entry.value, path=path, what="SavedConcreteFunction", offset=None
+        )
+        functions[text.decode(entry.key)] = tuple(function.bound_inputs)
+    return ObjectGraph(message.nodes, functions)
+
+
+def trackable_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
+    """The object graph that a checkpoint keeps.
+
+    Raises:
+        CorruptError: the bytes are no TrackableObjectGraph.
+    """
+    message = wire.decode(lean("TrackableObjectGraph"), raw, path=path, what="TrackableObjectGraph", offset=None)
+    return ObjectGraph(message.nodes)
+
+
+def match(saved: ObjectGraph, stored: ObjectGraph) -> dict[int, int]:
+    """Which object of a checkpoint belongs to each object of a SavedModel.
+
+    Both graphs are walked from their roots along equal attribute names, as TensorFlow's own
+    restore does, so node ids need not agree.
+
+    Returns:
+        Ids in `stored` by ids in `saved`, for all that were met.
+    """
+    found: dict[int, int] = {}
+    if not len(saved) or not len(stored):
+        return found
+    found[0] = 0
+    queue = deque([0])
+    while queue:
+        node_id = queue.popleft()
+        theirs = {ref.local_name: ref.node_id for ref in stored.message(found[node_id]).children}
+        for ref in saved.message(node_id).children:
+            other = theirs.get(ref.local_name)
+            if ref.node_id in found or other is None:
+                continue
+            if 0 <= ref.node_id < len(saved) and 0 <= other < len(stored):
+                found[ref.node_id] = other
+                queue.append(ref.node_id)
+    return found

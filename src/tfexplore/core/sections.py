@@ -1,0 +1,367 @@
+"""The sections of `show`: rows of plain data, made one by one from the model's indexes.
+
+Each row has the field names that the JSON output keeps for good. Names are `str` that hold
+the stored bytes (see `text.decode`); shapes are lists with None, or None for an unknown rank.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfexplore.core import attrs as attr_values
+from tfexplore.core import text
+from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.graph import Graph, Tensor
+from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.core.model import SAVED_MODEL, Model
+from tfexplore.core.natural import natural_key
+from tfexplore.core.objects import ObjectGraph
+from tfexplore.core.shapes import Shape
+from tfexplore.core.signatures import Signature, TensorInfo
+from tfexplore.core.summary import summary, timestamp
+from tfexplore.errors import ModelError, UsageError
+from tfexplore.formats import dtypes, tensor_proto
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What narrows a section.
+
+    Attributes:
+        tag_set: which MetaGraph; None for the `serve` one, else the first.
+        function: a FunctionDef's name in place of the main graph (nodes, ops, tensors).
+        match: only rows whose name this finds.
+        attrs: nodes with their attributes.
+    """
+
+    tag_set: tuple[str, ...] | None = None
+    function: str | None = None
+    match: re.Pattern[str] | None = None
+    attrs: bool = False
+    cancel: threading.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section: references in order, and how to make one into a row. Counting needs no rows."""
+
+    refs: Iterable[Any]
+    row: Callable[[Any], Row]
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self.row, self.refs)
+
+
+def shape_list(shape: Shape) -> list[int | None] | None:
+    """A shape as JSON has it."""
+    return None if shape is None else list(shape)
+
+
+def section(model: Model, name: str, options: Options | None = None) -> Section:
+    """A section of a model by name.
+
+    Raises:
+        UsageError: there is no such section, tag-set or function.
+        ModelError: what the section needs cannot be read.
+    """
+    options = options or Options()
+    if name == "summary":
+        return Section([None], lambda _: summary(model, options.tag_set))
+    if name == "keys":
+        return _keys(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
+    if name == "checkpoints":
+        return _checkpoints(model)
+    if name == "objects":
+        return _objects(model, options)
+    if name == "variables" and not model.meta_graphs:
+        return _checkpoint_variables(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
+    build = _OF_META_GRAPH.get(name)
+    if build is None:
+        raise UsageError(f"there is no section {text.visible(name)!r}; choose from: {', '.join(SECTIONS)}")
+    return build(model.meta_graph(options.tag_set), options)
+
+
+def _named(items: Iterable[Any], options: Options, name: Callable[[Any], str]) -> Iterable[Any]:
+    if options.match is None:
+        return items
+    search = options.match.search
+    return (item for item in items if search(name(item)))
+
+
+# -- signatures, variables, assets --
+
+
+def _info(info: TensorInfo) -> Row:
+    row: Row = {
+        "name": info.name,
+        "tensor": info.tensor,
+        "dtype": dtypes.name(info.dtype),
+        "shape": shape_list(info.shape),
+    }
+    if info.sparse is not None:
+        row["sparse"] = dict(zip(("values", "indices", "dense_shape"), info.sparse, strict=True))
+    if info.components is not None:
+        row["components"] = list(info.components)
+    return row
+
+
+def _default(raw: bytes, path: str) -> Row:
+    message = tensor_proto.decode_tensor(raw, path=path)
+    return {
+        "dtype": dtypes.name(message.dtype),
+        "shape": shape_list(tensor_proto.dims(message)),
+        "values": attr_values.tensor_values(message, path),
+    }
+
+
+def _signatures(meta_graph: MetaGraph, options: Options) -> Section:
+    def row(signature: Signature) -> Row:
+        return {
+            "name": signature.name,
+            "method_name": signature.method_name,
+            "inputs": [_info(info) for info in signature.inputs],
+            "outputs": [_info(info) for info in signature.outputs],
+            "defaults": {name: _default(raw, meta_graph.path) for name, raw in signature.defaults.items()},
+        }
+
+    return Section(_named(meta_graph.signatures, options, lambda signature: signature.name), row)
+
+
+def _variables(meta_graph: MetaGraph, options: Options) -> Section:
+    found = sorted(meta_graph.variables, key=lambda variable: natural_key(variable.name))
+    return Section(
+        _named(found, options, lambda variable: variable.name),
+        lambda variable: {
+            "name": variable.name,
+            "dtype": dtypes.name(variable.dtype),
+            "shape": shape_list(variable.shape),
+            "trainable": variable.trainable,
+            "key": variable.key,
+            "bytes": variable.nbytes,
+        },
+    )
+
+
+def _assets(meta_graph: MetaGraph, options: Options) -> Section:
+    return Section(
+        _named(meta_graph.assets, options, lambda asset: asset.name),
+        lambda asset: {"name": asset.name, "tensor": asset.tensor, "bytes": asset.nbytes},
+    )
+
+
+# -- graphs --
+
+
+def _graph(meta_graph: MetaGraph, options: Options) -> Graph:
+    if options.function is None:
+        graph = meta_graph.graph
+    else:
+        function = meta_graph.functions.get(options.function)
+        if function is None:
+            raise UsageError(
+                f"{meta_graph.path}: there is no function {text.label(options.function)}; "
+                "`show PATH functions` lists them"
+            )
+        graph = function.graph
+    graph.load(options.cancel)
+    return graph
+
+
+def _nodes(meta_graph: MetaGraph, options: Options) -> Section:
+    graph = _graph(meta_graph, options)
+    names = graph.names
+
+    def row(position: int) -> Row:
+        node = graph.node(position)
+        found: Row = {"name": node.name, "op": node.op, "inputs": list(node.inputs), "device": node.device}
+        if options.attrs:
+            values = ((name, node.attr(name)) for name in sorted(node.raw_attrs))
+            found["attrs"] = {
+                name: {"problem": "damaged"} if value is None else attr_values.plain(value, path=meta_graph.path)
+                for name, value in values
+            }
+        return found
+
+    return Section(_named(range(len(graph)), options, names.__getitem__), row)
+
+
+def _ops(meta_graph: MetaGraph, options: Options) -> Section:
+    counts = _graph(meta_graph, options).op_counts()
+    return Section(_named(counts, options, lambda item: item[0]), lambda item: {"op": item[0], "count": item[1]})
+
+
+def _tensors(meta_graph: MetaGraph, options: Options) -> Section:
+    graph = _graph(meta_graph, options)
+
+    def row(tensor: Tensor) -> Row:
+        found: Row = {
+            "name": tensor.name,
+            "op": tensor.op,
+            "dtype": dtypes.name(tensor.dtype),
+            "shape": shape_list(tensor.shape),
+        }
+        if tensor.arg is not None:
+            found["arg"] = tensor.arg
+        return found
+
+    return Section(_named(graph.iter_tensors(options.cancel), options, lambda tensor: tensor.name), row)
+
+
+def _functions(meta_graph: MetaGraph, options: Options) -> Section:
+    functions = meta_graph.functions
+
+    def row(name: str) -> Row:
+        function = functions.get(name)
+        assert function is not None
+
+        def arguments(found: Sequence[Any]) -> list[Row]:
+            return [
+                {"name": argument.name, "dtype": dtypes.name(argument.dtype), "shape": shape_list(argument.shape)}
+                for argument in found
+            ]
+
+        return {
+            "name": name,
+            "inputs": arguments(function.inputs),
+            "outputs": arguments(function.outputs),
+            "nodes": len(function.graph),
+        }
+
+    return Section(_named(sorted(functions.names, key=natural_key), options, lambda name: name), row)
+
+
+# -- objects --
+
+
+def _objects(model: Model, options: Options) -> Section:
+    if model.meta_graphs:
+        objects = model.meta_graph(options.tag_set).objects
+    else:
+        objects = model.checkpoint.objects if model.checkpoint is not None else None
+    if objects is None:
+        return Section([], dict)
+
+    def row(item: tuple[str, int]) -> Row:
+        found = objects.object(item[1])
+        slots = [
+            {"slot": slot.name, "variable": _path(objects, slot.original), "value": _path(objects, slot.slot)}
+            for slot in found.slots
+        ]
+        return {"path": item[0], "kind": found.kind, "children": len(found.children), "slots": slots}
+
+    walk = ((_path(objects, node_id), node_id) for node_id in objects.walk)
+    return Section(_named(walk, options, lambda item: item[0]), row)
+
+
+def _path(objects: ObjectGraph, node_id: int) -> str:
+    return objects.path(node_id) or f"object {node_id}"
+
+
+# -- checkpoints --
+
+
+def key_row(checkpoint: Checkpoint, key: str) -> Row:
+    """The row of one checkpoint key; a damaged entry has a `problem` in place of facts."""
+    try:
+        stored = checkpoint.stored(key)
+    except ModelError as error:
+        nothing = dict.fromkeys(("dtype", "shape", "bytes", "shard", "offset"))
+        return {"name": key, **nothing, "problem": str(error)}
+    row: Row = {
+        "name": key,
+        "dtype": dtypes.name(stored.dtype),
+        "shape": list(stored.shape),
+        "bytes": stored.nbytes,
+        "shard": stored.parts[0][1] if stored.parts else None,
+        "offset": stored.parts[0][2] if stored.parts else None,
+    }
+    if len(stored.parts) != 1 or stored.parts[0][0]:
+        row["slices"] = [
+            {"slice": spec, "shard": shard, "offset": offset, "bytes": nbytes}
+            for spec, shard, offset, nbytes in stored.parts
+        ]
+    return row
+
+
+def _keys(checkpoint: Checkpoint, options: Options) -> Section:
+    return Section(_named(checkpoint.keys, options, lambda key: key), lambda key: key_row(checkpoint, key))
+
+
+def _checkpoint_variables(checkpoint: Checkpoint, options: Options) -> Section:
+    """The variables of a checkpoint: what objects keep as VARIABLE_VALUE, or every key of one saved by names."""
+    objects = checkpoint.objects
+    if objects is None:
+        named = [(key, key) for key in checkpoint.keys]
+    else:
+        named = []
+        for node_id in objects.walk:
+            found = objects.object(node_id)
+            if found.kind == "variable":
+                part = found.tensors[0]
+                named.append((part.full_name or part.key, part.key))
+    named.sort(key=lambda item: natural_key(item[0]))
+
+    def row(item: tuple[str, str]) -> Row:
+        facts = key_row(checkpoint, item[1]) if checkpoint.has(item[1]) else {}
+        return {
+            "name": item[0],
+            "dtype": facts.get("dtype"),
+            "shape": facts.get("shape"),
+            "trainable": None,
+            "key": item[1] if facts else None,
+            "bytes": facts.get("bytes"),
+        }
+
+    return Section(_named(named, options, lambda item: item[0]), row)
+
+
+def _checkpoints(model: Model) -> Section:
+    if model.kind == SAVED_MODEL:
+        raise UsageError(
+            f"{model.path}: a SavedModel has no list of checkpoints; `show PATH keys` shows its variables' keys"
+        )
+    return Section(
+        model.checkpoints,
+        lambda info: {
+            "prefix": os.path.basename(info.prefix),
+            "step": info.step,
+            "saved_at": timestamp(info.saved_at),
+            "latest": info.latest,
+            "keys": info.keys,
+            "bytes": info.nbytes,
+            "shards": info.shards,
+            "missing_shards": list(info.missing_shards),
+            **({"problem": info.problem} if info.problem else {}),
+        },
+    )
+
+
+_OF_META_GRAPH: dict[str, Callable[[MetaGraph, Options], Section]] = {
+    "signatures": _signatures,
+    "variables": _variables,
+    "nodes": _nodes,
+    "ops": _ops,
+    "tensors": _tensors,
+    "functions": _functions,
+    "assets": _assets,
+}
+SECTIONS = (
+    "summary",
+    "signatures",
+    "variables",
+    "keys",
+    "nodes",
+    "ops",
+    "tensors",
+    "functions",
+    "objects",
+    "assets",
+    "checkpoints",
+)

@@ -1,0 +1,99 @@
+"""SignatureDefs: what a MetaGraph takes and gives, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tfexplore.core import shapes, text
+from tfexplore.core.natural import NaturalKey, natural_key
+from tfexplore.core.shapes import Shape
+from tfexplore.formats import wire
+from tfexplore.formats.proto import lean
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output of a signature.
+
+    Attributes:
+        tensor: the tensor's name in the main graph (`serving_default_x:0`); None for a sparse or composite one.
+        sparse: for a SparseTensor, the names of its values, indices and dense_shape tensors.
+        components: for any other composite (a ragged one), the names of its parts.
+    """
+
+    name: str
+    tensor: str | None
+    dtype: int
+    shape: Shape
+    sparse: tuple[str, str, str] | None = None
+    components: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One SignatureDef; `defaults` are serialized TensorProtos by input name."""
+
+    name: str
+    method_name: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    defaults: dict[str, bytes]
+
+
+def _components(info: Any) -> Iterable[str]:
+    for part in info.composite_tensor.components:
+        if part.WhichOneof("encoding") == "composite_tensor":
+            yield from _components(part)
+        else:
+            yield text.decode(part.name)
+
+
+def tensor_info(name: str, info: Any) -> TensorInfo:
+    """The record of a lean TensorInfo message."""
+    shape = shapes.from_proto(info.tensor_shape)
+    encoding = info.WhichOneof("encoding")
+    if encoding == "coo_sparse":
+        coo = info.coo_sparse
+        names = (coo.values_tensor_name, coo.indices_tensor_name, coo.dense_shape_tensor_name)
+        values, indices, dense_shape = map(text.decode, names)
+        return TensorInfo(name, None, info.dtype, shape, sparse=(values, indices, dense_shape))
+    if encoding == "composite_tensor":
+        return TensorInfo(name, None, info.dtype, shape, components=tuple(_components(info)))
+    return TensorInfo(name, text.decode(info.name), info.dtype, shape)
+
+
+def _infos(entries: Any, path: str) -> tuple[TensorInfo, ...]:
+    found: dict[str, TensorInfo] = {}
+    for entry in entries:
+        name = text.decode(entry.key)
+        message = wire.decode(lean("TensorInfo"), entry.value, path=path, what="TensorInfo", offset=None)
+        found[name] = tensor_info(name, message)
+    return tuple(sorted(found.values(), key=lambda info: natural_key(info.name)))
+
+
+def signatures(entries: Any, *, path: str) -> tuple[Signature, ...]:
+    """All signatures of a MetaGraph: `serving_default`, the others in natural order, then TensorFlow's own (`__…`).
+
+    Of entries with one name the last counts, as in a map.
+
+    Raises:
+        CorruptError: a signature's bytes are no SignatureDef.
+    """
+    found: dict[str, Signature] = {}
+    for entry in entries:
+        name = text.decode(entry.key)
+        message = wire.decode(lean("SignatureDef"), entry.value, path=path, what="SignatureDef", offset=None)
+        found[name] = Signature(
+            name,
+            text.decode(message.method_name),
+            _infos(message.inputs, path),
+            _infos(message.outputs, path),
+            {text.decode(default.key): default.value for default in message.defaults},
+        )
+    return tuple(sorted(found.values(), key=_order))
+
+
+def _order(signature: Signature) -> tuple[bool, bool, NaturalKey]:
+    return signature.name.startswith("__"), signature.name != "serving_default", natural_key(signature.name)

@@ -1,0 +1,163 @@
+"""What a row of the tree stands for: small references into the model's indexes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.functions import Argument
+from tfexplore.core.graph import Graph
+from tfexplore.core.meta_graph import Asset, MetaGraph
+from tfexplore.core.model import CheckpointFile, Model
+from tfexplore.core.objects import ObjectGraph
+from tfexplore.core.signatures import Signature, TensorInfo
+from tfexplore.core.variables import Variable
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSubject:
+    """The model as a whole."""
+
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class MetaGraphSubject:
+    """One MetaGraph of a model."""
+
+    model: Model
+    meta_graph: MetaGraph
+
+
+@dataclass(frozen=True, slots=True)
+class SectionSubject:
+    """A heading of the tree: its name, and a sentence about what lies below or why nothing does."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureSubject:
+    """One signature."""
+
+    meta_graph: MetaGraph
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfoSubject:
+    """One input (`is_input`) or output of a signature."""
+
+    meta_graph: MetaGraph
+    signature: Signature
+    info: TensorInfo
+    is_input: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSubject:
+    """A scope: how many things of what kind lie below, and their parameters and bytes where they have any."""
+
+    name: str
+    what: str
+    count: int
+    parameters: int | None = None
+    nbytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSubject:
+    """One variable."""
+
+    meta_graph: MetaGraph
+    variable: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSubject:
+    """One node of the main graph, or of the function named."""
+
+    meta_graph: MetaGraph
+    graph: Graph
+    function: str | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentSubject:
+    """An input (`is_input`) or output argument of a function."""
+
+    meta_graph: MetaGraph
+    function: str
+    argument: Argument
+    is_input: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSubject:
+    """One function."""
+
+    meta_graph: MetaGraph
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSubject:
+    """One object of an object graph; `meta_graph` or `checkpoint` is where it belongs."""
+
+    objects: ObjectGraph
+    node_id: int
+    meta_graph: MetaGraph | None = None
+    checkpoint: Checkpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetSubject:
+    """One asset."""
+
+    meta_graph: MetaGraph
+    asset: Asset
+
+
+@dataclass(frozen=True, slots=True)
+class KeySubject:
+    """One checkpoint key; with the MetaGraph where the checkpoint holds a SavedModel's variables."""
+
+    checkpoint: Checkpoint
+    key: str
+    meta_graph: MetaGraph | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSubject:
+    """One checkpoint of a training directory."""
+
+    model: Model
+    file: CheckpointFile
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSubject:
+    """A sentence about something missing or damaged."""
+
+    sentence: str
+
+
+Subject = (
+    ModelSubject
+    | MetaGraphSubject
+    | SectionSubject
+    | SignatureSubject
+    | TensorInfoSubject
+    | ScopeSubject
+    | VariableSubject
+    | NodeSubject
+    | ArgumentSubject
+    | FunctionSubject
+    | ObjectSubject
+    | AssetSubject
+    | KeySubject
+    | CheckpointSubject
+    | NoteSubject
+)

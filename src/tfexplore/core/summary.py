@@ -1,0 +1,121 @@
+"""The summary of a model: what it is, how large, what it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from tfexplore.core import text
+from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.core.model import Model
+from tfexplore.core.natural import natural_key
+from tfexplore.core.objects import VARIABLE_VALUE
+from tfexplore.errors import ModelError
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """UTC time as `2024-05-01T12:00:00Z`; None where it is unknown or out of range."""
+    if seconds is None:
+        return None
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def summary(model: Model, tag_set: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The facts of `show PATH summary`, with the field names of the JSON output."""
+    if not model.meta_graphs:
+        return _of_checkpoint(model)
+    meta_graph = model.meta_graph(tag_set)
+    counted = meta_graph.counted_variables
+    sizes = [(variable.name, variable.parameters, variable.nbytes or 0) for variable in counted]
+    return {
+        "writer": meta_graph.tensorflow_version or None,
+        "tag_sets": [list(found.tags) for found in model.meta_graphs],
+        "signatures": len(meta_graph.signatures),
+        "variables": len(meta_graph.variables),
+        "parameters": sum(size[1] for size in sizes),
+        "bytes": sum(size[2] for size in sizes),
+        "nodes": len(meta_graph.raw_nodes),
+        "functions": len(meta_graph.functions),
+        "function_nodes": meta_graph.functions.num_nodes,
+        "scopes": _scopes(sizes),
+        "notes": notes(model, meta_graph),
+    }
+
+
+def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
+    """Sentences about what is missing, damaged or easily misread."""
+    found = list(model.notes)
+    if meta_graph is None:
+        return found
+    found.extend(meta_graph.functions.damaged)
+    if model.checkpoint is None and not model.notes and meta_graph.variables:
+        found.append("variables/variables.index is missing, so no values can be shown")
+    unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
+    if unused:
+        found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
+    return found
+
+
+def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
+    """Parameters and bytes by the first part of the name."""
+    found: dict[str, list[int]] = {}
+    for name, parameters, nbytes in sizes:
+        total = found.setdefault(name.partition("/")[0], [0, 0])
+        total[0] += parameters
+        total[1] += nbytes
+    return [
+        {"name": name, "parameters": found[name][0], "bytes": found[name][1]} for name in sorted(found, key=natural_key)
+    ]
+
+
+def _of_checkpoint(model: Model) -> dict[str, Any]:
+    checkpoint = model.checkpoint
+    sizes, damaged = ([], 0) if checkpoint is None else _values(checkpoint)
+    found = notes(model, None)
+    if damaged:
+        found.append(f"{text.plural(damaged, 'key')} with a damaged entry")
+    return {
+        "writer": None,
+        "tag_sets": [],
+        "signatures": 0,
+        "variables": len(sizes),
+        "parameters": sum(size[1] for size in sizes),
+        "bytes": sum(size[2] for size in sizes),
+        "nodes": 0,
+        "functions": 0,
+        "keys": 0 if checkpoint is None else len(checkpoint.keys),
+        "step": None if checkpoint is None else checkpoint.step,
+        "checkpoints": len(model.checkpoint_files) or 1,
+        "scopes": _scopes(sizes),
+        "notes": found,
+    }
+
+
+def _values(checkpoint: Checkpoint) -> tuple[list[tuple[str, int, int]], int]:
+    """(key, elements, bytes) of each value of a variable, and how many entries are damaged."""
+    only: set[str] | None = None
+    objects = checkpoint.objects
+    if objects is not None:
+        only = {
+            text.decode(part.checkpoint_key)
+            for node_id in range(len(objects))
+            for part in objects.message(node_id).attributes
+            if text.decode(part.name) == VARIABLE_VALUE
+        }
+    sizes = []
+    damaged = 0
+    for key in checkpoint.keys:
+        if only is not None and key not in only:
+            continue
+        try:
+            stored = checkpoint.stored(key)
+        except ModelError:
+            damaged += 1
+            continue
+        sizes.append((key, stored.elements or 0, stored.nbytes))
+    return sizes, damaged

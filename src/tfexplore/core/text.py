@@ -1,0 +1,125 @@
+"""Text that comes from a model, made safe to look at.
+
+Inside, a name is a `str` that holds the stored bytes losslessly (UTF-8, other bytes as
+surrogate escapes). On its way to a terminal it goes through `visible`, whose output has no
+control characters, no bidi or zero-width characters and no markup meaning of its own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+ELLIPSIS = "…"
+
+
+def decode(raw: bytes) -> str:
+    """The stored bytes of a name as `str`; bytes that are not UTF-8 become surrogate escapes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def encode(name: str) -> bytes:
+    """The stored bytes of a name that `decode` made."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether the stored bytes are valid UTF-8."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _escape(character: str) -> str:
+    if character in _SHORT:
+        return _SHORT[character]
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def visible(name: str) -> str:
+    """The name with everything that cannot be seen written as an escape.
+
+    Control, format (bidi, zero-width), unassigned and private characters, separators other than
+    the space, and bytes that are not UTF-8 become `\\x1b`, `\\u202e` and so on; a backslash is
+    doubled, so that no two names look alike and each can be read back.
+    """
+    if "\\" not in name and name.isprintable():
+        return name
+    return "".join(
+        character if character != "\\" and character.isprintable() else _escape(character) for character in name
+    )
+
+
+def label(name: str) -> str:
+    """As `visible`, but an empty name is shown as `""`: a row must never look empty."""
+    return visible(name) if name else '""'
+
+
+def width(text: str) -> int:
+    """How many terminal cells visible text takes."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+@lru_cache(maxsize=4096)
+def _cells(character: str) -> int:
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def shorten(text: str, cells: int) -> str:
+    """Visible text in at most `cells` cells: the middle goes, never the end."""
+    if width(text) <= cells:
+        return text
+    if cells <= 1:
+        return ELLIPSIS[:cells]
+    tail_cells = (cells - 1) * 2 // 3
+    head_cells = cells - 1 - tail_cells
+    return take(text, head_cells) + ELLIPSIS + take(text[::-1], tail_cells)[::-1]
+
+
+def take(text: str, cells: int) -> str:
+    """The beginning of visible text, at most `cells` cells wide."""
+    if text.isascii():
+        return text[:cells]
+    used = 0
+    for position, character in enumerate(text):
+        used += _cells(character)
+        if used > cells:
+            return text[:position]
+    return text
+
+
+def count(number: int) -> str:
+    """A whole number with its thousands separated: `1,043`."""
+    return f"{number:,}"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """`1 node`, `1,043 nodes`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def short_count(number: int) -> str:
+    """A count in few characters: `964`, `12.3 K`, `5.1 M`."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "K")):
+        if number >= limit:
+            scale = 1e3 if unit == "K" else limit
+            return f"{number / scale:.1f} {unit}"
+    return f"{number:,}"
+
+
+def size(number: int) -> str:
+    """A number of bytes: `964 B`, `5.0 KiB`, `12.4 MiB`."""
+    if number < 1024:
+        return f"{number} B"
+    value = float(number)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        value /= 1024
+        if value < 1023.95:
+            return f"{value:.1f} {unit}"
+    return f"{value:,.1f} EiB" if value < 1e6 else f"{number:,} B"

@@ -1,0 +1,374 @@
+"""The tree of a model: headings, and what lies below each."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tfexplore.core import text
+from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.graph import Graph
+from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, Scoped, fixed
+from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.core.model import SAVED_MODEL, CheckpointFile, Model
+from tfexplore.core.natural import natural_key
+from tfexplore.core.objects import ROOT, ObjectGraph
+from tfexplore.core.signatures import Signature
+from tfexplore.core.subjects import (
+    ArgumentSubject,
+    AssetSubject,
+    CheckpointSubject,
+    FunctionSubject,
+    KeySubject,
+    MetaGraphSubject,
+    ModelSubject,
+    NodeSubject,
+    NoteSubject,
+    ObjectSubject,
+    SectionSubject,
+    SignatureSubject,
+    TensorInfoSubject,
+    VariableSubject,
+)
+from tfexplore.core.summary import notes
+from tfexplore.errors import ModelError
+
+
+def root_items(model: Model) -> list[Item]:
+    """The first level of the tree: the model, notes on it, its headings. What cannot be read is a note in its place."""
+    name = os.path.basename(os.path.abspath(model.path))
+    whole = Item("model", name, ModelSubject(model), note=model.kind_name)
+    if model.kind != SAVED_MODEL:
+        return [whole, *map(_note, model.notes), *_training_items(model)]
+    if len(model.meta_graphs) == 1:
+        items = meta_graph_items(model, model.meta_graphs[0])
+        return [whole, *map(_note, _notes(model)), *items]
+    return [
+        whole,
+        *map(_note, model.notes),
+        *(_meta_graph(model, found) for found in model.meta_graphs),
+    ]
+
+
+def _meta_graph(model: Model, meta_graph: MetaGraph) -> Item:
+    return Item(
+        "meta_graph",
+        ", ".join(meta_graph.tags) or "(no tags)",
+        MetaGraphSubject(model, meta_graph),
+        Deferred(lambda cancel: fixed(meta_graph_items(model, meta_graph))),
+        note=text.plural(len(meta_graph.raw_nodes), "node"),
+    )
+
+
+def _notes(model: Model) -> list[str]:
+    try:
+        return notes(model, model.meta_graphs[0])
+    except ModelError:  # the heading that is damaged says so itself
+        return list(model.notes)
+
+
+def _note(sentence: str) -> Item:
+    return Item("note", sentence, NoteSubject(sentence))
+
+
+def _section(name: str, note: str, sentence: str, children: Children | None) -> Item:
+    return Item("section", name, SectionSubject(name, sentence), children, note=note)
+
+
+def _counted(name: str, count: int, sentence: str, empty: str, children: Children, note: str | None = None) -> Item:
+    """A heading with its count; one with nothing below says why and cannot be opened."""
+    if not count:
+        return _section(name, "none", empty, None)
+    return _section(name, f"{count:,}" if note is None else note, sentence, children)
+
+
+def meta_graph_items(model: Model, meta_graph: MetaGraph) -> list[Item]:
+    """The headings of one MetaGraph."""
+    found = []
+    builders = (_signatures, _variables, _graph, _functions, _saved_objects, _assets)
+    for build in builders:
+        try:
+            found.append(build(meta_graph))
+        except ModelError as error:
+            found.append(_note(f"{build.__name__.lstrip('_').replace('saved_', '')} cannot be shown: {error}"))
+    if model.checkpoint is not None:
+        found.append(_keys(model.checkpoint, meta_graph))
+    return found
+
+
+def _training_items(model: Model) -> list[Item]:
+    found = [] if model.checkpoint is None else checkpoint_items(model.checkpoint)
+    if model.checkpoint_files:
+        files = model.checkpoint_files[::-1]
+        found.append(
+            _section(
+                "Checkpoints",
+                f"{len(files):,}",
+                "The checkpoints in this folder, newest first. The headings above show the latest.",
+                Listed(lambda _: files, lambda file: _checkpoint(model, file)),
+            )
+        )
+    return found
+
+
+# -- signatures --
+
+
+def _signatures(meta_graph: MetaGraph) -> Item:
+    return _counted(
+        "Signatures",
+        len(meta_graph.signatures),
+        "What the model takes and gives, by the names that a client uses.",
+        "No signature: the model was saved without one, so nothing can be called by name.",
+        Listed(lambda _: meta_graph.signatures, lambda signature: _signature(meta_graph, signature)),
+    )
+
+
+def _signature(meta_graph: MetaGraph, signature: Signature) -> Item:
+    rows = [(info, True) for info in signature.inputs] + [(info, False) for info in signature.outputs]
+
+    def make(row: Any) -> Item:
+        info, is_input = row
+        return Item(
+            "input" if is_input else "output",
+            info.name,
+            TensorInfoSubject(meta_graph, signature, info, is_input),
+            dtype=info.dtype,
+            shape=info.shape,
+            has_shape=True,
+        )
+
+    subject = SignatureSubject(meta_graph, signature)
+    return Item("signature", signature.name, subject, Listed(lambda _: rows, make) if rows else None)
+
+
+# -- variables --
+
+
+def _variables(meta_graph: MetaGraph) -> Item:
+    found = sorted(meta_graph.variables, key=lambda variable: variable.name)
+    counted = {id(variable) for variable in meta_graph.counted_variables}
+
+    def leaf(position: int, label: str, below: Children | None) -> Item:
+        variable = found[position]
+        return Item(
+            "frozen" if variable.trainable is False else "variable",
+            label,
+            VariableSubject(meta_graph, variable),
+            below,
+            dtype=variable.dtype,
+            shape=variable.shape,
+            has_shape=True,
+            note="" if id(variable) in counted else "not used by any function",
+        )
+
+    sizes = [(variable.parameters, variable.nbytes or 0) if id(variable) in counted else (0, 0) for variable in found]
+    total = sum(size[0] for size in sizes)
+    return _counted(
+        "Variables",
+        len(found),
+        f"{text.plural(len(found), 'variable')} with {text.count(total)} parameters in all.",
+        "No variables: all values are constants of the graph.",
+        Scoped([variable.name for variable in found], "variable", leaf, sizes).root(),
+        note=f"{len(found):,} · {text.short_count(total)}",
+    )
+
+
+# -- graph and functions --
+
+
+def _graph(meta_graph: MetaGraph) -> Item:
+    count = len(meta_graph.raw_nodes)
+    return _counted(
+        "Graph",
+        count,
+        f"The main graph: {text.plural(count, 'node')}, by scope.",
+        "The main graph has no nodes.",
+        Deferred(lambda cancel: nodes_by_scope(meta_graph, meta_graph.graph, None, cancel)),
+        note=text.plural(count, "node"),
+    )
+
+
+def nodes_by_scope(meta_graph: MetaGraph, graph: Graph, function: str | None, cancel: Cancel = None) -> Children:
+    """The nodes of a graph, by scope."""
+    graph.load(cancel)
+
+    def leaf(position: int, label: str, below: Children | None) -> Item:
+        return node_item(meta_graph, graph, function, graph.order[position], label, below)
+
+    return Scoped(graph.sorted_names, "node", leaf).root()
+
+
+def node_item(
+    meta_graph: MetaGraph,
+    graph: Graph,
+    function: str | None,
+    position: int,
+    label: str,
+    below: Children | None = None,
+) -> Item:
+    """The item of one node, with its output's dtype and shape where it has just one."""
+    try:
+        outputs = graph.outputs(position)
+    except ModelError:
+        outputs = []
+    only = outputs[0] if len(outputs) == 1 else None
+    return Item(
+        "node",
+        label,
+        NodeSubject(meta_graph, graph, function, position),
+        below,
+        dtype=only.dtype if only else None,
+        shape=only.shape if only else None,
+        has_shape=only.shape_stored if only else False,
+        note=text.label(graph.ops[position]),
+    )
+
+
+def _functions(meta_graph: MetaGraph) -> Item:
+    functions = meta_graph.functions
+    return _counted(
+        "Functions",
+        len(functions),
+        f"{text.plural(len(functions), 'function')} with {text.plural(functions.num_nodes, 'node')} in all.",
+        "No functions in this graph.",
+        Listed(lambda _: sorted(functions.names, key=natural_key), lambda name: _function(meta_graph, name)),
+    )
+
+
+def _function(meta_graph: MetaGraph, name: str) -> Item:
+    return Item(
+        "function",
+        name,
+        FunctionSubject(meta_graph, name),
+        Deferred(lambda cancel: _function_children(meta_graph, name, cancel)),
+        note=text.label(meta_graph.function_aliases[name]) if name in meta_graph.function_aliases else "",
+    )
+
+
+def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Children:
+    function = meta_graph.functions.get(name)
+    assert function is not None
+    rows = [
+        Item(
+            "input" if is_input else "output",
+            argument.name,
+            ArgumentSubject(meta_graph, name, argument, is_input),
+            dtype=argument.dtype or None,
+            shape=argument.shape,
+            has_shape=argument.shape_stored,
+        )
+        for arguments, is_input in ((function.inputs, True), (function.outputs, False))
+        for argument in arguments
+    ]
+    body = _counted(
+        "Nodes",
+        len(function.graph),
+        f"The function's body: {text.plural(len(function.graph), 'node')}, by scope.",
+        "The function's body is empty: it returns its arguments.",
+        Deferred(lambda cancel: nodes_by_scope(meta_graph, function.graph, name, cancel)),
+    )
+    return fixed([*rows, body])
+
+
+# -- objects --
+
+
+def _saved_objects(meta_graph: MetaGraph) -> Item:
+    objects = meta_graph.objects
+    if objects is None:
+        return _section("Objects", "none", "No object graph: this is a TensorFlow 1 export.", None)
+    return _objects(objects, meta_graph, None)
+
+
+def _objects(objects: ObjectGraph, meta_graph: MetaGraph | None, checkpoint: Checkpoint | None) -> Item:
+    def make(row: tuple[str, int, frozenset[int]]) -> Item:
+        name, node_id, above = row
+        found = objects.object(node_id)
+        # An object that is its own ancestor would unfold without end.
+        if node_id in above:
+            children, note = None, "see above"
+        else:
+            rows = [(child, child_id, above | {node_id}) for child, child_id in found.children]
+            rows.sort(key=lambda row: natural_key(row[0]))
+            children, note = (Listed(lambda _: rows, make) if rows else None), text.visible(found.label)
+        subject = ObjectSubject(objects, node_id, meta_graph, checkpoint)
+        return Item("object", name, subject, children, note=note or found.kind.replace("_", " "))
+
+    rows = [(ROOT, 0, frozenset[int]())] if len(objects) else []
+    return _counted(
+        "Objects",
+        len(objects),
+        f"{text.plural(len(objects), 'object')}: what the Python objects were when they were saved.",
+        "The object graph is empty.",
+        Deferred(lambda cancel: make(rows[0]).children or fixed([])),
+    )
+
+
+# -- assets --
+
+
+def _assets(meta_graph: MetaGraph) -> Item:
+    assets = meta_graph.assets
+    return _counted(
+        "Assets",
+        len(assets),
+        f"{text.plural(len(assets), 'file')} that the graph reads: vocabularies and the like.",
+        "No assets: the graph reads no files.",
+        Listed(
+            lambda _: assets,
+            lambda asset: Item(
+                "asset",
+                asset.name,
+                AssetSubject(meta_graph, asset),
+                note="missing" if asset.nbytes is None else text.size(asset.nbytes),
+            ),
+        ),
+    )
+
+
+# -- checkpoints --
+
+
+def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
+    """The headings of one checkpoint."""
+    found = [_keys(checkpoint, None)]
+    try:
+        objects = checkpoint.objects
+    except ModelError as error:
+        return [*found, _note(f"objects cannot be shown: {error}")]
+    if objects is None:
+        found.append(_section("Objects", "none", "No object graph: this checkpoint was saved by names.", None))
+    else:
+        found.append(_objects(objects, None, checkpoint))
+    return found
+
+
+def _keys(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Item:
+    keys = checkpoint.keys
+
+    def leaf(position: int, label: str, below: Children | None) -> Item:
+        key = keys[position]
+        subject = KeySubject(checkpoint, key, meta_graph)
+        try:
+            stored = checkpoint.stored(key)
+        except ModelError:
+            return Item("key", label, subject, below, note="damaged")
+        return Item("key", label, subject, below, dtype=stored.dtype, shape=stored.shape, has_shape=True)
+
+    return _counted(
+        "Keys",
+        len(keys),
+        f"{text.plural(len(keys), 'key')} of {text.label(os.path.basename(checkpoint.index_path))}, by scope.",
+        "This checkpoint holds no keys.",
+        Scoped(keys, "key", leaf).root(),
+    )
+
+
+def _checkpoint(model: Model, file: CheckpointFile) -> Item:
+    def build(cancel: Cancel) -> Children:
+        return fixed(checkpoint_items(model.open_checkpoint(file.prefix, cancel)))
+
+    subject = CheckpointSubject(model, file)
+    label = os.path.basename(file.prefix) or ".index"
+    return Item("checkpoint", label, subject, Deferred(build), note="latest" if file.latest else "")

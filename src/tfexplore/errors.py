@@ -1,0 +1,69 @@
+"""The whole error tree.
+
+Every message is one sentence that says what is wrong, where (file, and offset in
+it where there is one) and, where something helps, what to do.
+"""
+
+from __future__ import annotations
+
+
+class TfexploreError(Exception):
+    """Base of all errors that tfexplore raises on purpose."""
+
+
+class UsageError(TfexploreError):
+    """The command line or a request asks for something that cannot be (exit code 2)."""
+
+
+class Cancelled(TfexploreError):
+    """The person, or a newer request, cancelled the work."""
+
+
+class ModelError(TfexploreError):
+    """A model's file cannot be read (exit code 3).
+
+    Args:
+        what: what is wrong and what was expected, without a final full stop.
+        path: the file or folder, as the person would name it.
+        offset: the byte in the file where it was noticed, if there is one.
+        hint: what to do about it, if anything helps.
+    """
+
+    def __init__(
+        self, what: str, *, path: str | None = None, offset: int | None = None, hint: str | None = None
+    ) -> None:
+        self.what = what
+        self.path = path
+        self.offset = offset
+        self.hint = hint
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        where = "" if self.path is None else f"{self.path}: "
+        at = "" if self.offset is None else f" at byte {self.offset:,}"
+        hint = "" if self.hint is None else f"; {self.hint}"
+        return f"{where}{self.what}{at}{hint}"
+
+
+class NotFoundError(ModelError):
+    """There is nothing at that path, or a part that the model names is missing."""
+
+
+class RefusedFileError(ModelError):
+    """The path is no regular file (a FIFO, a device, a socket, an endless link) or may not be read."""
+
+
+class NotAModelError(ModelError):
+    """The file or folder is readable but holds no model that tfexplore reads; the message says what it is."""
+
+
+class CorruptError(ModelError):
+    """Bytes are not what the format asks for."""
+
+
+class ChecksumError(CorruptError):
+    """The bytes were read but their stored checksum does not match."""
+
+
+class UnsupportedError(ModelError):
+    """The file is what it claims to be, but uses something that tfexplore does not read."""

@@ -1,0 +1,140 @@
+"""Regular files, read by position; the only place that opens a model's file.
+
+Files are never memory-mapped: a file that its writer cuts short would turn a read
+into SIGBUS. Every read is checked against the size that the file had when opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from tfexplore.errors import CorruptError, ModelError, NotFoundError, RefusedFileError
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def os_error(path: str, error: OSError) -> ModelError:
+    """The error of ours that says what the operating system said about `path`."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NotFoundError("there is no such file", path=path)
+    if error.errno == errno.ELOOP:
+        return RefusedFileError("the link leads to itself", path=path)
+    if error.errno == errno.EACCES:
+        return RefusedFileError("reading it is not permitted", path=path)
+    reason = (error.strerror or type(error).__name__).lower()
+    return ModelError(f"cannot be read ({reason})", path=path)
+
+
+class RandomAccessFile:
+    """A regular file opened for reading at any place.
+
+    Raises:
+        NotFoundError: there is no such file.
+        RefusedFileError: it is not a regular file, or may not be read.
+    """
+
+    __slots__ = ("_fd", "path", "size")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._fd = -1
+        try:
+            # O_NONBLOCK: opening a FIFO that nobody writes to must not wait.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except ValueError as error:
+            raise RefusedFileError("the path holds a NUL byte", path=path) from error
+        except OSError as error:
+            raise os_error(path, error) from error
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            kind = next((name for test, name in _KINDS if test(status.st_mode)), "no regular file")
+            raise RefusedFileError(f"this is {kind}, expected a regular file", path=path)
+        self._fd = fd
+        self.size = status.st_size
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes at `offset`.
+
+        Raises:
+            CorruptError: the range does not lie within the file, or the file became shorter.
+        """
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise CorruptError(
+                f"{length:,} bytes were expected there but the file has {self.size:,} bytes in all",
+                path=self.path,
+                offset=offset,
+            )
+        try:
+            data = os.pread(self._fd, length, offset)
+            if len(data) < length:
+                parts = [data]
+                got = len(data)
+                while got < length:
+                    more = os.pread(self._fd, length - got, offset + got)
+                    if not more:
+                        raise CorruptError("the file became shorter while it was read", path=self.path, offset=offset)
+                    parts.append(more)
+                    got += len(more)
+                data = b"".join(parts)
+        except OSError as error:
+            raise os_error(self.path, error) from error
+        return data
+
+    def readinto(self, offset: int, target: memoryview) -> None:
+        """Fills `target` with the bytes at `offset`, without a copy.
+
+        Raises:
+            CorruptError: the range does not lie within the file, or the file became shorter.
+        """
+        length = len(target)
+        if offset < 0 or offset + length > self.size:
+            raise CorruptError(
+                f"{length:,} bytes were expected there but the file has {self.size:,} bytes in all",
+                path=self.path,
+                offset=offset,
+            )
+        done = 0
+        try:
+            while done < length:
+                got = os.preadv(self._fd, [target[done:]], offset + done)
+                if not got:
+                    raise CorruptError("the file became shorter while it was read", path=self.path, offset=offset)
+                done += got
+        except OSError as error:
+            raise os_error(self.path, error) from error
+
+    def read_all(self, limit: int) -> bytes:
+        """The whole file, where it has at most `limit` bytes.
+
+        Raises:
+            CorruptError: the file is larger than `limit`.
+        """
+        if self.size > limit:
+            raise CorruptError(
+                f"the file has {self.size:,} bytes, more than the {limit:,} that such a file may have", path=self.path
+            )
+        return self.pread(0, self.size)
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> RandomAccessFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,348 @@
+"""The table file: sorted keys with values, in checksummed blocks (LevelDB's layout as TensorFlow writes it).
+
+A checkpoint's `PREFIX.index` is one; a V1 checkpoint is one as a whole. TensorFlow's and LevelDB's own
+readers trust lengths that this one checks first: what an entry, a handle or a restart says is
+compared with the bytes that are there before anything is allocated or followed.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from tfexplore.errors import Cancelled, ChecksumError, CorruptError, ModelError, UnsupportedError
+from tfexplore.formats.files import RandomAccessFile
+
+MAGIC = bytes.fromhex("57fb808b247547db")
+FOOTER_SIZE = 48
+TRAILER_SIZE = 5
+# A block of a bundle's index has 256 KiB and one entry more; a block of a V1 checkpoint a whole tensor, below 2 GiB.
+MAX_BLOCK = 1 << 31
+MAX_INDEX_BLOCK = 64 << 20
+# Keys share prefixes, so a few bytes of a file can stand for very long keys: what the decoded keys of one table
+# may take is bounded by its size. ENTRY_COST is what Python needs for an entry beside the characters of its key.
+_ROOM, _ROOM_PER_BYTE = 32 << 20, 32
+ENTRY_COST = 64
+_KEPT_BLOCK = 1 << 20
+
+_U32 = struct.Struct("<I")
+_MASK_DELTA = 0xA282EAD8
+
+Fail = Callable[[str, int], ModelError]
+
+
+def crc32c(data: Any, crc: int = 0) -> int:
+    """The CRC-32C of `data` (bytes, or a contiguous array of bytes), going on from `crc`."""
+    import google_crc32c
+
+    if google_crc32c.implementation != "c":
+        data = bytes(data)
+    return int(google_crc32c.extend(crc, data))
+
+
+def mask(crc: int) -> int:
+    """The checksum as LevelDB and TensorFlow store it: rotated right by 15 bits, plus a constant."""
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def check_cancel(cancel: threading.Event | None) -> None:
+    """Raises `Cancelled` where `cancel` is set."""
+    if cancel is not None and cancel.is_set():
+        raise Cancelled("the work was cancelled")
+
+
+def read_varint(data: bytes, position: int, end: int, bits: int, fail: Fail) -> tuple[int, int]:
+    """The varint at `position`, which must end before `end` and be below 2**bits; and the position after it."""
+    value = shift = 0
+    start = position
+    while position < end and shift < 70:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >> bits:
+                raise fail(f"the number {value:,} has more than {bits} bits", start)
+            return value, position
+        shift += 7
+    raise fail("a varint does not end where it should", start)
+
+
+def is_table(file: RandomAccessFile) -> bool:
+    """Whether the file ends as a table does: large enough for a footer, with the table's magic number last."""
+    return file.size >= FOOTER_SIZE and file.pread(file.size - len(MAGIC), len(MAGIC)) == MAGIC
+
+
+def decode_block(data: bytes, room: int, fail: Fail) -> tuple[list[bytes], list[bytes]]:
+    """Keys and values of one decompressed block, the keys strictly rising.
+
+    Args:
+        data: the block's bytes without the trailer.
+        room: how many bytes the decoded keys may take, at `ENTRY_COST` each beside their characters.
+        fail: makes the error to raise, from what is wrong and a position in `data`.
+    """
+    size = len(data)
+    if size < 4:
+        raise fail(f"a block has {size} bytes, fewer than the 4 of its restart count", 0)
+    restart_count = _U32.unpack_from(data, size - 4)[0]
+    end = size - 4 - 4 * restart_count
+    if restart_count < 1 or end < 0:
+        raise fail(f"a block of {size:,} bytes says that it has {restart_count:,} restart points", size - 4)
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    unshared: list[int] = []
+    add_key, add_value, add_unshared = keys.append, values.append, unshared.append
+    position = key_size = 0
+    key = b""
+    while position < end:
+        entry = position
+        # The restart array (8 bytes at least) follows the entries: three bytes can always be looked at.
+        shared = data[position]
+        suffix = data[position + 1]
+        value_size = data[position + 2]
+        if shared | suffix | value_size < 128:
+            position += 3
+        else:
+            shared, position = read_varint(data, position, end, 32, fail)
+            suffix, position = read_varint(data, position, end, 32, fail)
+            value_size, position = read_varint(data, position, end, 32, fail)
+        key_end = position + suffix
+        after = key_end + value_size
+        room -= shared + suffix + ENTRY_COST
+        if shared > key_size or after > end or room < 0:
+            if room < 0 and shared <= key_size and after <= end:
+                raise fail("the keys take far more memory than a file of this size should ask for", entry)
+            raise fail(
+                f"an entry says {shared:,} shared, {suffix:,} key and {value_size:,} value bytes, "
+                f"but the key before has {key_size:,} and {max(end - position, 0):,} are left",
+                entry,
+            )
+        if shared:
+            previous = key
+            key = key[:shared] + data[position:key_end]
+            if key <= previous:
+                raise fail("a key does not come after the one before it", entry)
+        else:
+            add_unshared(entry)
+            previous = key
+            key = data[position:key_end]
+            if key <= previous and keys:
+                raise fail("a key does not come after the one before it", entry)
+        key_size = shared + suffix
+        add_key(key)
+        add_value(data[key_end:after])
+        position = after
+    _check_restarts(data, end, restart_count, unshared, fail)
+    return keys, values
+
+
+def _check_restarts(data: bytes, end: int, count: int, unshared: list[int], fail: Fail) -> None:
+    if count > max(len(unshared), 1):
+        raise fail(f"a block has {count:,} restart points but {len(unshared):,} entries to start at", end)
+    restarts = array("I", data[end : end + 4 * count])
+    if sys.byteorder == "big":
+        restarts.byteswap()
+    if restarts[0] != 0:
+        raise fail(f"the first restart point of a block is {restarts[0]:,}, expected 0", end)
+    if not unshared or (len(unshared) == count and array("I", unshared) == restarts):
+        return
+    if not set(unshared).issuperset(restarts) or any(a >= b for a, b in pairwise(restarts)):
+        raise fail("a restart point of a block is not at the start of an entry", end)
+
+
+class Table:
+    """A table whose footer and index block have been read and checked; blocks are read when asked for.
+
+    A handle that cannot be right (past the end of the file, over another block) spoils its own block only.
+
+    Args:
+        file: the open file; it stays the caller's to close.
+        max_block: the most bytes a data block may have, stored or decompressed.
+
+    Raises:
+        CorruptError: the footer or the index block is not as the format asks.
+        ChecksumError: the index block does not match its checksum.
+    """
+
+    __slots__ = ("_file", "_handles", "_index_keys", "_kept", "_max_block", "path")
+
+    def __init__(self, file: RandomAccessFile, *, max_block: int = MAX_BLOCK) -> None:
+        self._file = file
+        self.path = file.path
+        self._max_block = max_block
+        self._kept: tuple[int, tuple[list[bytes], list[bytes]]] | None = None
+        if file.size < FOOTER_SIZE:
+            raise CorruptError(
+                f"the file has {file.size:,} bytes, fewer than the {FOOTER_SIZE} of a table's footer", path=file.path
+            )
+        base = file.size - FOOTER_SIZE
+        footer = file.pread(base, FOOTER_SIZE)
+        if not footer.endswith(MAGIC):
+            raise CorruptError(
+                "the file does not end with the magic number of a table", path=file.path, offset=file.size - len(MAGIC)
+            )
+
+        def fail(what: str, position: int) -> ModelError:
+            return CorruptError(f"the table's footer is damaged: {what}", path=file.path, offset=base + position)
+
+        position = 0
+        numbers = []
+        for _ in range(4):
+            number, position = read_varint(footer, position, FOOTER_SIZE - len(MAGIC), 64, fail)
+            numbers.append(number)
+        self._index_keys, values = self._decode(numbers[2], numbers[3], min(max_block, MAX_INDEX_BLOCK))
+        self._handles = self._read_handles(values)
+
+    @property
+    def block_count(self) -> int:
+        """How many data blocks the index block lists."""
+        return len(self._handles)
+
+    @property
+    def room(self) -> int:
+        """Bytes that the decoded keys of this table may take: `decode_block`'s measure."""
+        return _ROOM + _ROOM_PER_BYTE * self._file.size
+
+    def read_block(self, number: int) -> tuple[list[bytes], list[bytes]]:
+        """Keys and values of data block `number`, checked against its checksum and against the index block.
+
+        Raises:
+            CorruptError: the block's handle or its contents are not as the format asks.
+            ChecksumError: the block does not match its checksum.
+        """
+        kept = self._kept
+        if kept is not None and kept[0] == number:
+            return kept[1]
+        handle = self._handles[number]
+        if isinstance(handle, CorruptError):
+            raise CorruptError(handle.what, path=handle.path, offset=handle.offset)
+        offset, size = handle
+        keys, values = self._decode(offset, size, self._max_block)
+        if keys:
+            if keys[-1] > self._index_keys[number]:
+                raise CorruptError(
+                    "a block's last key comes after its key in the index block", path=self.path, offset=offset
+                )
+            if number and keys[0] <= self._index_keys[number - 1]:
+                raise CorruptError(
+                    "a block's first key does not come after the block before it", path=self.path, offset=offset
+                )
+        if size <= _KEPT_BLOCK:
+            self._kept = (number, (keys, values))
+        return keys, values
+
+    def iter_entries(self, cancel: threading.Event | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Every key with its value, in byte order, read block by block.
+
+        Raises:
+            CorruptError, ChecksumError: as `read_block`, at the first block that is damaged.
+            Cancelled: `cancel` was set.
+        """
+        for number in range(len(self._handles)):
+            check_cancel(cancel)
+            yield from zip(*self.read_block(number), strict=True)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None; reads the one block where the key must be.
+
+        Raises:
+            CorruptError, ChecksumError: that block is damaged.
+        """
+        number = bisect_left(self._index_keys, key)
+        if number == len(self._handles):
+            return None
+        keys, values = self.read_block(number)
+        at = bisect_left(keys, key)
+        return values[at] if at < len(keys) and keys[at] == key else None
+
+    def _read_handles(self, values: list[bytes]) -> list[tuple[int, int] | CorruptError]:
+        """Offset and size of every data block, or what is wrong with its handle."""
+        handles: list[tuple[int, int] | CorruptError] = []
+        free = 0
+        for value in values:
+            try:
+                offset, position = read_varint(value, 0, len(value), 64, self._fail_handle)
+                size, _ = read_varint(value, position, len(value), 64, self._fail_handle)
+                self._check_handle(offset, size)
+                if offset < free:
+                    raise CorruptError(
+                        "a block is listed twice, or lies over the block before it", path=self.path, offset=offset
+                    )
+            except CorruptError as error:
+                handles.append(error)
+                continue
+            free = offset + size + TRAILER_SIZE
+            handles.append((offset, size))
+        return handles
+
+    def _fail_handle(self, what: str, _: int) -> ModelError:
+        return CorruptError(f"an entry of the index block holds no block handle: {what}", path=self.path)
+
+    def _check_handle(self, offset: int, size: int) -> None:
+        end = self._file.size - FOOTER_SIZE
+        if offset + size + TRAILER_SIZE > end:
+            raise CorruptError(
+                f"a block of {size:,} bytes and its trailer would end past byte {end:,}, where the footer begins",
+                path=self.path,
+                offset=offset,
+            )
+
+    def _decode(self, offset: int, size: int, limit: int) -> tuple[list[bytes], list[bytes]]:
+        self._check_handle(offset, size)
+        if size > limit:
+            raise UnsupportedError(
+                f"a block has {size:,} bytes, more than the {limit:,} that are read", path=self.path, offset=offset
+            )
+        data = self._file.pread(offset, size)
+        kind, stored = struct.unpack("<BI", self._file.pread(offset + size, TRAILER_SIZE))
+        computed = mask(crc32c(bytes((kind,)), crc32c(data)))
+        if computed != stored:
+            raise ChecksumError(
+                f"a block of {size:,} bytes does not match its checksum (stored {stored:08x}, computed {computed:08x})",
+                path=self.path,
+                offset=offset,
+            )
+        if kind == 1:
+            data = self._decompress(data, offset, limit)
+        elif kind != 0:
+            raise CorruptError(
+                f"a block has the compression type {kind}, expected 0 (none) or 1 (snappy)",
+                path=self.path,
+                offset=offset + size,
+            )
+
+        def fail(what: str, position: int) -> ModelError:
+            if kind == 0:
+                return CorruptError(what, path=self.path, offset=offset + position)
+            return CorruptError(f"{what} (byte {position:,} of the decompressed block)", path=self.path, offset=offset)
+
+        return decode_block(data, self.room, fail)
+
+    def _decompress(self, data: bytes, offset: int, limit: int) -> bytes:
+        def fail(what: str, position: int) -> ModelError:
+            return CorruptError(f"a snappy block is damaged: {what}", path=self.path, offset=offset + position)
+
+        declared, start = read_varint(data, 0, len(data), 32, fail)
+        # The densest element copies 64 bytes with 3.
+        if 3 * declared > 64 * (len(data) - start):
+            raise fail(f"{len(data):,} bytes cannot hold the {declared:,} bytes that it says", 0)
+        if declared > limit:
+            raise UnsupportedError(
+                f"a block has {declared:,} bytes decompressed, more than the {limit:,} that are read",
+                path=self.path,
+                offset=offset,
+            )
+        import cramjam
+
+        try:
+            plain = bytes(cramjam.snappy.decompress_raw(data))
+        except cramjam.DecompressionError as error:
+            raise fail("it cannot be decompressed", 0) from error
+        if len(plain) != declared:
+            raise fail(f"it has {len(plain):,} bytes decompressed, expected {declared:,}", 0)
+        return plain

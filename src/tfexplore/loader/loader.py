@@ -1,0 +1,131 @@
+"""What the screens and the streaming commands ask for, awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tfexplore.core.describe import describe
+from tfexplore.core.detail import Detail
+from tfexplore.core.items import Children, Item
+from tfexplore.core.model import Model
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import Options, Row, section
+from tfexplore.core.subjects import Subject
+from tfexplore.core.tree import root_items
+from tfexplore.errors import Cancelled
+from tfexplore.loader.tasks import Context, Progress, Tasks
+
+DETAIL = "detail"
+OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of an item's children: those from `start`, out of `total`."""
+
+    items: tuple[Item, ...]
+    start: int
+    total: int
+
+
+class Loader:
+    """Opens models and reads them, page by page, without ever holding up the event loop.
+
+    Args:
+        workers: how many requests run at once.
+    """
+
+    def __init__(self, workers: int = 2) -> None:
+        self.tasks = Tasks(workers)
+
+    async def open(self, path: str, on_progress: Callable[[Progress], None] | None = None) -> Model:
+        """Opens a model; a newer call cancels an older one.
+
+        Raises:
+            ModelError: it cannot be read.
+            Cancelled: it was cancelled; nothing stays open.
+        """
+
+        def job(context: Context) -> Model:
+            return open_model(path, cancel=context.cancel, progress=lambda what: context.report(Progress(what)))
+
+        return await self.tasks.run(job, channel=OPEN, on_progress=on_progress, discard=Model.close)
+
+    async def roots(self, model: Model) -> Page:
+        """The first level of a model's tree; raises as `page`."""
+        items = await self.tasks.run(lambda context: tuple(root_items(model)))
+        return Page(items, 0, len(items))
+
+    async def page(self, children: Children, start: int, count: int) -> Page:
+        """Up to `count` children from `start` on.
+
+        Raises:
+            ModelError: they cannot be read.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Page:
+            total = children.load(context.cancel)
+            return Page(tuple(children.page(start, start + count, context.cancel)), start, total)
+
+        return await self.tasks.run(job)
+
+    async def detail(self, subject: Subject) -> Detail:
+        """What the detail pane shows; a newer call cancels an older one.
+
+        Raises:
+            ModelError: that part of the model cannot be read.
+            Cancelled: a newer detail was asked for.
+        """
+        return await self.tasks.run(lambda context: describe(subject, context.cancel), channel=DETAIL)
+
+    async def rows(
+        self,
+        model: Model,
+        name: str,
+        options: Options | None = None,
+        *,
+        batch: int = 500,
+        channel: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> AsyncIterator[list[Row]]:
+        """The rows of a section, in batches as they are made.
+
+        Raises:
+            UsageError, ModelError: as `core.sections.section`.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Iterator[list[Row]]:
+            found = section(model, name, _with_cancel(options, context))
+            rows: list[Row] = []
+            done = 0
+            for row in found:
+                if context.cancel.is_set():
+                    raise Cancelled
+                rows.append(row)
+                if len(rows) == batch:
+                    done += batch
+                    context.report(Progress(name, done))
+                    yield rows
+                    rows = []
+            if rows:
+                yield rows
+
+        stream: Any = self.tasks.stream(job, channel=channel, on_progress=on_progress)
+        try:
+            async for rows in stream:
+                yield rows
+        finally:
+            await stream.aclose()
+
+    def close(self) -> None:
+        """Cancels everything; see `Tasks.close`."""
+        self.tasks.close()
+
+
+def _with_cancel(options: Options | None, context: Context) -> Options:
+    options = options or Options()
+    return Options(options.tag_set, options.function, options.match, options.attrs, context.cancel)

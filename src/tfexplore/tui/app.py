@@ -1,0 +1,252 @@
+"""The explorer's application: it wires the session to the widgets, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Static
+
+from tfexplore.errors import Cancelled, ModelError
+from tfexplore.loader import Loader
+from tfexplore.tui.session import Session, Topic
+from tfexplore.tui.widgets.bars import HeaderBar, KeyBar
+from tfexplore.tui.widgets.detail_pane import DetailPane
+from tfexplore.tui.widgets.model_tree import ModelTree
+
+INTERRUPTED = 130
+# From the last move of the cursor to the reading of the details.
+_DEBOUNCE = 0.08
+# Within this time a second Ctrl-C quits.
+_SECOND_INTERRUPT = 3.0
+
+
+class ExplorerApp(App[None]):
+    """One model in two panes."""
+
+    CSS_PATH = "tfexplore.tcss"
+    TITLE = "tfexplore"
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (15, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # With priority, because the screen's own Tab is bound without a place in the line of keys.
+        Binding(
+            "tab,shift+tab", "other_pane", "Other pane", priority=True, id="app.pane", tooltip="Go to the other pane"
+        ),
+        Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
+        Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
+        Binding(
+            "ctrl+z",
+            "suspend_process",
+            "Suspend",
+            show=False,
+            id="app.suspend",
+            tooltip="Back to the shell; fg returns",
+        ),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close the model and leave"),
+        Binding(
+            "ctrl+c",
+            "interrupt",
+            "Interrupt",
+            show=False,
+            priority=True,
+            id="app.interrupt",
+            tooltip="Cancel what runs; twice: quit",
+        ),
+    ]
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.session = Session(path, Loader(), self._changed)
+        self.failure: ModelError | None = None
+        self._debounce: Timer | None = None
+        self._interrupted_at = float("-inf")
+
+    def compose(self) -> ComposeResult:
+        """Header, two panes, keys."""
+        yield HeaderBar(self.session, id="header")
+        yield Static("tfexplore needs 60 columns and 15 rows.", id="too-small", markup=False)
+        with Container(id="panes"):
+            yield ModelTree(self.session, id="tree")
+            yield DetailPane(self.session, id="detail")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        """Opens the model after the first frame."""
+        self.query_one(ModelTree).focus()
+        self.call_after_refresh(self.open_model)
+
+    @work(description="opening the model")
+    async def open_model(self) -> None:
+        """Opens the path; where it cannot be read the explorer ends and the command says why."""
+        try:
+            await self.session.open()
+            await self.session.read_detail()
+        except Cancelled:
+            if self.session.model is None:
+                self.exit(return_code=INTERRUPTED)
+        except ModelError as error:
+            self.failure = error
+            self.exit(return_code=3)
+
+    def _changed(self, topic: Topic) -> None:
+        """Draws what has changed in the session."""
+        if not self.is_running or not self.screen_stack:
+            return
+        base = self.screen_stack[0]
+        if topic is Topic.HEADER:
+            base.query_one(HeaderBar).refresh()
+        elif topic is Topic.DETAIL:
+            base.query_one(DetailPane).update_lines()
+        else:
+            base.query_one(ModelTree).update_lines()
+
+    # -- the tree --
+
+    @on(ModelTree.CursorMoved)
+    def _cursor_moved(self) -> None:
+        if self._debounce is not None:
+            self._debounce.stop()
+        self._debounce = self.set_timer(_DEBOUNCE, self.show_row)
+
+    @work(exclusive=True, group="detail", description="reading a detail")
+    async def show_row(self) -> None:
+        """Shows the details of the row under the cursor."""
+        subject = self.session.subject_at(self.session.cursor)
+        if subject is not None and (
+            self.session.trail or self.session.shown is None or self.session.shown.subject is not subject
+        ):
+            self.session.start_detail(subject)
+        await self.session.read_detail()
+
+    @on(ModelTree.ExpandRequested)
+    def _expand_requested(self, message: ModelTree.ExpandRequested) -> None:
+        self.expand(message)
+
+    @work(description="opening a branch")
+    async def expand(self, message: ModelTree.ExpandRequested) -> None:
+        """Opens a branch of the tree."""
+        try:
+            await self.session.expand(message.node)
+        except Cancelled:
+            return
+
+    @on(ModelTree.CollapseRequested)
+    def _collapse_requested(self, message: ModelTree.CollapseRequested) -> None:
+        self.session.collapse(message.node)
+
+    @on(ModelTree.RowsSeen)
+    def _rows_seen(self, message: ModelTree.RowsSeen) -> None:
+        self.read_rows(message.start, message.count)
+
+    @work(description="reading rows")
+    async def read_rows(self, start: int, count: int) -> None:
+        """Reads rows that are on the screen."""
+        try:
+            await self.session.read_rows(start, count)
+        except Cancelled:
+            return
+        if self.session.shown is None or self.session.subject_at(self.session.cursor) is not self.session.shown.subject:
+            self._cursor_moved()
+
+    @on(ModelTree.LeafEntered)
+    def _leaf_entered(self) -> None:
+        self.query_one(DetailPane).focus()
+
+    # -- the detail pane --
+
+    @on(DetailPane.FollowRequested)
+    def _follow_requested(self, message: DetailPane.FollowRequested) -> None:
+        self.follow(message)
+
+    @work(exclusive=True, group="detail", description="following a line")
+    async def follow(self, message: DetailPane.FollowRequested) -> None:
+        """Shows what a line of the details names."""
+        await self.session.follow(message.subject)
+
+    @on(DetailPane.BackRequested)
+    def _back_requested(self) -> None:
+        if not self.session.back():
+            self.query_one(ModelTree).focus()
+
+    # -- manners --
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Panes are changed on the explorer itself, not below a screen that lies over it."""
+        return len(self.screen_stack) == 1 if action == "other_pane" else True
+
+    def action_other_pane(self) -> None:
+        """Goes to the other pane."""
+        other = ModelTree if isinstance(self.focused, DetailPane) else DetailPane
+        self.query_one(other).focus()
+
+    def action_help(self) -> None:
+        """Shows what the focused pane is for, and every key."""
+        from tfexplore.tui.screens.help import HelpScreen, help_content
+
+        pane = self.focused
+        purpose = (pane.HELP if pane is not None else None) or "Look into a model by keyboard."
+        title = "The tree" if isinstance(pane, ModelTree) else "The details" if isinstance(pane, DetailPane) else "Help"
+        self.push_screen(HelpScreen(help_content(title, purpose, self.screen.active_bindings.items())))
+
+    def action_cancel(self) -> None:
+        """Cancels what is being read."""
+        self.session.cancel()
+
+    def action_interrupt(self) -> None:
+        """Cancels what runs, else says how to quit; a second one in a row quits."""
+        import time
+
+        now = time.monotonic()
+        if now - self._interrupted_at < _SECOND_INTERRUPT:
+            self.exit(return_code=INTERRUPTED)
+            return
+        self._interrupted_at = now
+        cancelled = self.session.cancel()
+        said = "Cancelled. Ctrl-C again quits." if cancelled else "Press q to quit, or Ctrl-C again."
+        self.notify(said, markup=False, timeout=_SECOND_INTERRUPT)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette's entries."""
+        yield SystemCommand("Help", "Every key of the focused pane", self.action_help)
+        yield SystemCommand("Cancel", "Cancel what is being read", self.action_cancel)
+        yield from super().get_system_commands(screen)
+
+    def on_unmount(self, event: events.Unmount) -> None:
+        """Leaves nothing open."""
+        self.session.close()
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual would print a traceback; `run_app` hands the error on, to be logged once the terminal is back.
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    @property
+    def crash(self) -> Exception | None:
+        """The exception that ended the application, if one did."""
+        return self._exception
+
+
+def run_app(path: str) -> int:
+    """Runs the explorer on a path until the person leaves; returns the exit code.
+
+    Raises:
+        ModelError: the path cannot be opened.
+        Exception: the application crashed.
+    """
+    app = ExplorerApp(path)
+    app.run()
+    if app.crash is not None:
+        raise app.crash
+    if app.failure is not None:
+        raise app.failure
+    return app.return_code or 0

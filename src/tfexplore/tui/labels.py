@@ -1,0 +1,111 @@
+"""How a row of the tree looks: glyph, name, dtype, shape; as styled pieces, never as markup."""
+
+from __future__ import annotations
+
+import locale
+from dataclasses import dataclass
+
+from tfexplore.core import text
+from tfexplore.core.items import Item
+from tfexplore.core.shapes import format_shape
+from tfexplore.formats import dtypes
+
+Piece = tuple[str, str]
+"""Visible text and the name of its component style."""
+
+_UNICODE = {
+    "open": "▾",
+    "closed": "▸",
+    "model": "◈",
+    "section": "",
+    "meta_graph": "◆",
+    "signature": "ƒ",
+    "input": "→",
+    "output": "←",
+    "scope": "",
+    "variable": "▪",
+    "frozen": "▫",
+    "node": "●",
+    "function": "λ",
+    "object": "○",
+    "asset": "≡",
+    "key": "▪",
+    "checkpoint": "◷",
+    "note": "!",
+}
+_ASCII = {
+    "open": "v",
+    "closed": ">",
+    "model": "@",
+    "section": "",
+    "meta_graph": "#",
+    "signature": "S",
+    "input": ">",
+    "output": "<",
+    "scope": "",
+    "variable": "=",
+    "frozen": "-",
+    "node": "*",
+    "function": "f",
+    "object": "o",
+    "asset": "a",
+    "key": "=",
+    "checkpoint": "c",
+    "note": "!",
+}
+# Below this a name is cut before its dtype and shape are.
+_LEAST_NAME = 12
+
+
+def glyphs() -> dict[str, str]:
+    """A glyph for each kind: from Unicode, or ASCII where the terminal's encoding is not UTF-8."""
+    encoding = locale.getpreferredencoding(False).lower().replace("-", "")
+    return _UNICODE if encoding == "utf8" else _ASCII
+
+
+@dataclass(frozen=True, slots=True)
+class RowLabel:
+    """A row's pieces, and how many cells they take."""
+
+    pieces: tuple[Piece, ...]
+    cells: int
+
+
+def facts_of(item: Item) -> str:
+    """dtype, shape and note of an item, as one visible text."""
+    parts = []
+    if item.dtype is not None:
+        parts.append(dtypes.name(item.dtype))
+    if item.has_shape:
+        parts.append(format_shape(item.shape))
+    if item.note:
+        parts.append(item.note)
+    return " ".join(parts)
+
+
+def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells: int, problem: str | None) -> RowLabel:
+    """An item's row in at most `cells` cells: the name loses its middle before its facts go."""
+    glyph = glyphs()
+    fold = glyph["open" if expanded else "closed"] if is_branch else " "
+    mark = glyph.get(item.kind, "")
+    # Very deep rows still have to show their names.
+    indent = "  " * min(depth, max(0, (cells - 24) // 2))
+    lead = f"{indent}{fold} "
+    room = cells - text.width(lead) - (text.width(mark) + 1 if mark else 0)
+    name = text.label(item.label)
+    facts = f"cannot be read: {problem}" if problem is not None else facts_of(item)
+    name_cells, facts_cells = text.width(name), text.width(facts)
+    if facts and name_cells + 2 + facts_cells > room:
+        name_room = max(min(name_cells, _LEAST_NAME), room - 2 - facts_cells)
+        name = text.shorten(name, max(1, min(room, name_room)))
+        facts = text.shorten(facts, max(0, room - 2 - text.width(name)))
+    elif not facts:
+        name = text.shorten(name, max(1, room))
+    style = {"note": "note", "section": "section", "model": "section"}.get(item.kind, "name")
+    mark_style = "mark-out" if item.kind == "output" else "mark-plain"
+    pieces = [(indent, "fold"), (fold, "fold"), (" ", "fold"), (mark, mark_style), (" " if mark else "", "fold")]
+    pieces.append((name, style))
+    if facts:
+        pieces += [("  ", "fold"), (facts, "problem" if problem is not None else "facts")]
+    used = sum(text.width(piece[0]) for piece in pieces)
+    return RowLabel(tuple(piece for piece in pieces if piece[0]), used)

@@ -1,0 +1,1 @@
+"""Views of the session's state; nothing is ever read back from them."""

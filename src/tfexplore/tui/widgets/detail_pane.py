@@ -1,0 +1,174 @@
+"""The detail pane: everything about what the cursor stands on; lines that lead somewhere can be entered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+
+from tfexplore.core import text
+from tfexplore.core.detail import Detail, Line
+from tfexplore.core.subjects import Subject
+from tfexplore.tui.session import Session
+from tfexplore.tui.widgets.line_view import LineView
+
+_MAX_LABEL = 24
+# A value is wrapped, not cut; one of more lines than this is cut, which it says.
+_MAX_WRAPPED = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """One line of the screen: a title, or a part of a line of the detail."""
+
+    title: str
+    label: str
+    value: str
+    line: Line | None
+
+
+class DetailPane(LineView):
+    """The details of one subject."""
+
+    HELP = "What is known about the row of the tree. Lines with an arrow lead on."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
+        Binding("backspace", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "line--cursor",
+        "line--cursor-blurred",
+        "detail--title",
+        "detail--label",
+        "detail--value",
+        "detail--link",
+    }
+
+    class FollowRequested(Message):
+        """A line that leads somewhere was entered."""
+
+        def __init__(self, subject: Subject) -> None:
+            super().__init__()
+            self.subject = subject
+
+    class BackRequested(Message):
+        """The person wants to go back."""
+
+    def __init__(self, session: Session, *, id: str) -> None:
+        super().__init__(id=id)
+        self.session = session
+        self._drawn: list[_Drawn] = []
+        self._drawn_of: tuple[Detail | None, int] = (None, 0)
+
+    @property
+    def line_count(self) -> int:
+        """See `LineView`."""
+        return len(self._drawn)
+
+    @property
+    def cursor_line(self) -> int:
+        """See `LineView`."""
+        return self.session.shown.line if self.session.shown is not None else 0
+
+    @property
+    def has_focus_or_marks(self) -> bool:
+        """Only the focused pane has a cursor: elsewhere it would look like a choice."""
+        return self.has_focus
+
+    def move_cursor(self, line: int) -> None:
+        """See `LineView`."""
+        self.session.move_line(line)
+        self.show_cursor()
+        self.refresh()
+
+    def update_lines(self) -> None:
+        """See `LineView`; lays the detail out for the pane's width."""
+        shown = self.session.shown
+        detail = shown.detail if shown is not None else None
+        cells = max(8, self.scrollable_content_region.width)
+        # While a new detail is read the old one stays: a flicker at each key tells nobody anything.
+        if detail is None and self._drawn:
+            return
+        if (detail, cells) != self._drawn_of:
+            self._drawn = list(_lay_out(detail, cells)) if detail is not None else []
+            self._drawn_of = (detail, cells)
+            # Content, never str: Textual reads a str as markup, and a name may look like it.
+            self.border_title = Content(text.shorten(detail.title, max(8, cells - 20))) if detail is not None else None
+            self.border_subtitle = Content(detail.kind) if detail is not None else None
+        super().update_lines()
+
+    def draw_line(self, line: int, cells: int) -> list[Segment]:
+        """See `LineView`."""
+        drawn = self._drawn[line]
+        if drawn.title:
+            return [Segment(drawn.title, self.piece_style("detail--title"))]
+        leads = drawn.line is not None and drawn.line.subject is not None
+        style = "detail--link" if leads else "detail--value"
+        return [
+            Segment(drawn.label, self.piece_style("detail--label")),
+            Segment(drawn.value, self.piece_style(style)),
+        ]
+
+    def act(self) -> None:
+        """See `LineView`."""
+        self.action_follow()
+
+    def action_follow(self) -> None:
+        """Goes to what the cursor's line names."""
+        if self.cursor_line < len(self._drawn):
+            line = self._drawn[self.cursor_line].line
+            if line is not None and line.subject is not None:
+                self.post_message(self.FollowRequested(line.subject))
+
+    def action_back(self) -> None:
+        """Goes back to what was shown before."""
+        self.post_message(self.BackRequested())
+
+
+def _lay_out(detail: Detail, cells: int) -> list[_Drawn]:
+    drawn: list[_Drawn] = []
+    widest = max((text.width(line.label) for line in detail.lines()), default=0)
+    label_cells = min(widest, _MAX_LABEL, cells // 3)
+    for block in detail.blocks:
+        if block.title:
+            if drawn:
+                drawn.append(_Drawn("", "", "", None))
+            drawn.append(_Drawn(block.title, "", "", None))
+        for line in block.lines:
+            drawn.extend(_wrap(line, label_cells, cells))
+    return drawn
+
+
+def _wrap(line: Line, label_cells: int, cells: int) -> list[_Drawn]:
+    # A line without a label has the whole width: a sentence, or values in columns.
+    gap = label_cells + 2 if line.label else 0
+    label = text.shorten(line.label, label_cells)
+    label += " " * (gap - text.width(label))
+    value = ("→ " if line.subject is not None else "") + line.value
+    if line.columns:
+        return [
+            _Drawn("", "", value if text.width(value) <= cells else text.take(value, cells - 1) + text.ELLIPSIS, line)
+        ]
+    rows: list[_Drawn] = []
+    room = max(4, cells - gap)
+    while True:
+        part = _first_cells(value, room)
+        value = value[len(part) :]
+        if len(rows) == _MAX_WRAPPED - 1 and value:
+            return [*rows, _Drawn("", " " * gap, f"… {len(value):,} characters more", line)]
+        rows.append(_Drawn("", label if not rows else " " * gap, part, line))
+        if not value:
+            return rows
+
+
+def _first_cells(value: str, room: int) -> str:
+    """As much of a value as fits on a line; sentences break at a space where there is one late enough."""
+    if text.width(value) <= room:
+        return value
+    cut = text.take(value, room) or value[:1]
+    space = cut.rfind(" ")
+    return cut[: space + 1] if space > len(cut) // 2 else cut

@@ -1,0 +1,129 @@
+"""A list drawn line by line over an index: what is off the screen costs nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+
+class LineView(ScrollView, can_focus=True):
+    """Base of the panes: a cursor on one of many lines, moved by arrows and vim keys.
+
+    A subclass says how many lines there are, where the cursor is, and draws one line.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="line.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="line.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="line.page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="line.page_down"),
+        Binding("home,g", "first", "First line", show=False, id="line.first"),
+        Binding("end,G", "last", "Last line", show=False, id="line.last"),
+    ]
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are."""
+        raise NotImplementedError
+
+    @property
+    def cursor_line(self) -> int:
+        """The line of the cursor."""
+        raise NotImplementedError
+
+    def move_cursor(self, line: int) -> None:
+        """Moves the cursor; `line` lies within the lines."""
+        raise NotImplementedError
+
+    def draw_line(self, line: int, cells: int) -> list[Segment]:
+        """The pieces of one line in at most `cells` cells."""
+        raise NotImplementedError
+
+    def update_lines(self) -> None:
+        """Draws anew after the lines or the cursor changed."""
+        self.virtual_size = Size(self.scrollable_content_region.width, self.line_count)
+        self.show_cursor()
+        self.refresh()
+
+    def show_cursor(self) -> None:
+        """Scrolls so far that the cursor's line can be seen."""
+        if self.line_count:
+            region = Region(0, self.cursor_line, 1, 1)
+            self.scroll_to_region(region, animate=False, force=True, immediate=True)
+
+    def on_resize(self) -> None:
+        """Lines are as wide as the pane."""
+        self.update_lines()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen, from Textual's line API."""
+        cells = self.scrollable_content_region.width
+        line = self.scroll_offset.y + y
+        base = self.rich_style
+        if line >= self.line_count:
+            return Strip.blank(cells, base)
+        segments = self.draw_line(line, cells)
+        strip = Strip(segments).adjust_cell_length(cells)
+        if line == self.cursor_line and self.has_focus_or_marks:
+            return strip.apply_style(self.cursor_style)
+        return strip.apply_style(base)
+
+    @property
+    def has_focus_or_marks(self) -> bool:
+        """Whether the cursor's line is drawn as such."""
+        return True
+
+    def piece_style(self, name: str) -> Style:
+        """The look of a piece of a line, without a background of its own: the cursor's shows through."""
+        full = self.get_component_rich_style(name)
+        return Style(color=full.color, bold=full.bold, italic=full.italic, underline=full.underline)
+
+    @property
+    def cursor_style(self) -> Style:
+        """The look of the cursor's line: strong in the focused pane, faint in the others."""
+        return self.get_component_rich_style("line--cursor" if self.has_focus else "line--cursor-blurred")
+
+    def _move(self, line: int) -> None:
+        if self.line_count:
+            line = max(0, min(line, self.line_count - 1))
+            if line != self.cursor_line:
+                self.move_cursor(line)
+
+    def action_move(self, lines: int) -> None:
+        """Moves the cursor by some lines."""
+        self._move(self.cursor_line + lines)
+
+    def action_page(self, pages: int) -> None:
+        """Moves the cursor by a screenful."""
+        self._move(self.cursor_line + pages * max(1, self.scrollable_content_region.height - 1))
+
+    def action_first(self) -> None:
+        """Moves the cursor to the first line."""
+        self._move(0)
+
+    def action_last(self) -> None:
+        """Moves the cursor to the last line."""
+        self._move(self.line_count - 1)
+
+    def on_click(self, event: Click) -> None:
+        """A click moves the cursor; on the cursor's line it acts as Enter does."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        line = self.scroll_offset.y + offset.y
+        if line >= self.line_count:
+            return
+        if line == self.cursor_line:
+            self.act()
+        else:
+            self._move(line)
+
+    def act(self) -> None:
+        """What Enter does."""
