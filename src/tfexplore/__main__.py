@@ -1,8 +1,6 @@
 """`python -m tfexplore`."""
 
-import sys
-
-from tfexplore.cli import main
+from tfexplore.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

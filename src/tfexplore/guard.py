@@ -333,7 +333,8 @@ def _be_the_screen(
     except TfexploreError:
         raise
     except Exception as error:
-        os.write(report, _crash_report(error))
+        with contextlib.suppress(OSError):  # the guard has gone
+            os.write(report, _crash_report(error))
         code = CRASHED
     raise SystemExit(code)
 

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from tfexplore.core import text
 from tfexplore.errors import Cancelled, ModelError, TfexploreError, UsageError
@@ -22,11 +21,11 @@ FAILED = 70
 INTERRUPTED = 130
 
 
-@dataclass(slots=True)
 class Outcome:
     """The exit code of the command that runs."""
 
-    code: int = DONE
+    def __init__(self) -> None:
+        self.code = DONE
 
 
 def note(message: str, *, quiet: bool = False) -> None:

@@ -12,9 +12,8 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfexplore.core import text
 
@@ -23,8 +22,7 @@ _SAMPLE = 1000
 _MAX_COLUMN = 72
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column of a table: its head, how a row's cell is made, and whether it stands right-aligned."""
 
     head: str

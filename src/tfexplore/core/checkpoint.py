@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.objects import ObjectGraph, trackable_object_graph
 from tfexplore.core.shapes import num_elements
 from tfexplore.errors import ModelError
-from tfexplore.formats import dtypes
 from tfexplore.formats.bundle import Bundle, BundleEntry
+from tfexplore.formats.bundle_scalar import read_scalar_string
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _STEP = re.compile(r"-(\d{1,18})$")
+_MAX_KEY_SET = 100_000
 # An object graph is a scalar string; a larger one is nobody's.
 _MAX_OBJECT_GRAPH = 2**30
 
@@ -27,8 +28,7 @@ def step_of(prefix: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredValue:
+class StoredValue(NamedTuple):
     """Where a checkpoint key's value lies.
 
     Attributes:
@@ -52,12 +52,16 @@ class Checkpoint:
         prefix: what comes before `.index` and `.data-00000-of-00001`.
         cancel: ends the reading of the index early.
 
+    Attributes:
+        objects_checksum: `good`, `bad` or `unverified`: of the object graph, once that has been read.
+
     Raises:
         ModelError: the index cannot be read; says where and why.
     """
 
     def __init__(self, prefix: str, *, cancel: threading.Event | None = None) -> None:
         self.prefix = prefix
+        self.objects_checksum = "unverified"
         self.bundle = Bundle(prefix, cancel=cancel)
 
     @property
@@ -70,6 +74,10 @@ class Checkpoint:
         """All keys, sorted; the object graph's own key included, as TensorFlow lists it."""
         return self.bundle.keys
 
+    @cached_property
+    def _key_set(self) -> frozenset[str]:
+        return frozenset(self.bundle.keys)
+
     @property
     def step(self) -> int | None:
         """The step from the prefix's name."""
@@ -77,7 +85,8 @@ class Checkpoint:
 
     def has(self, key: str) -> bool:
         """Whether the checkpoint holds that key."""
-        return key in self.bundle
+        # A set of a million keys would cost as much as the keys themselves.
+        return key in (self._key_set if len(self.keys) <= _MAX_KEY_SET else self.bundle)
 
     def entry(self, key: str) -> BundleEntry:
         """The BundleEntry of a key.
@@ -124,11 +133,8 @@ class Checkpoint:
         """
         if not self.has(OBJECT_GRAPH_KEY):
             return None
-        entry = self.entry(OBJECT_GRAPH_KEY)
-        if entry.dtype != dtypes.STRING or entry.shape != ():
-            return None
-        value = self.bundle.read(entry, limit=_MAX_OBJECT_GRAPH)
-        return trackable_object_graph(value.array.item(), path=self.index_path)
+        value, self.objects_checksum = read_scalar_string(self.bundle, self.entry(OBJECT_GRAPH_KEY), _MAX_OBJECT_GRAPH)
+        return trackable_object_graph(value, path=self.index_path)
 
     @cached_property
     def object_of_key(self) -> dict[str, int]:
@@ -152,8 +158,7 @@ def slice_spec(starts: tuple[int, ...], lengths: tuple[int | None, ...]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointInfo:
+class CheckpointInfo(NamedTuple):
     """One checkpoint of a training directory.
 
     Attributes:

@@ -22,6 +22,7 @@ from tfexplore.core.subjects import (
     KeySubject,
     MetaGraphSubject,
     NodeSubject,
+    ObjectSubject,
     SignatureSubject,
     Subject,
     TensorInfoSubject,
@@ -276,10 +277,11 @@ def variable(subject: VariableSubject, cancel: Cancel) -> Detail:
     ]
     if found.slice_spec is not None:
         lines.append(fact("slice", found.slice_spec))
-    if found.object_path is not None:
-        lines.append(fact("object", found.object_path))
-    if found.node is not None:
-        lines.append(fact("node", found.node, _main_node(owner, found.node)))
+    path, name = owner.object_path(found), owner.node_of(found)
+    if path is not None and owner.objects is not None and found.object_id is not None:
+        lines.append(fact("object", path, ObjectSubject(owner.objects, found.object_id, owner)))
+    if name is not None:
+        lines.append(fact("node", name, _main_node(owner, name)))
     if owner.checkpoint is None:
         lines.append(fact("key", "none: the model's variables are missing or cannot be read"))
     elif found.key is None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import shapes, text
-from tfexplore.core.graph import Graph
-from tfexplore.core.op_defs import OpDefs
 from tfexplore.core.shapes import Shape
 from tfexplore.formats import dtypes, wire
 from tfexplore.formats.proto import DecodeError, lean
 
+if TYPE_CHECKING:
+    from tfexplore.core.graph import Graph
+    from tfexplore.core.op_defs import OpDefs
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+
+class Argument(NamedTuple):
     """An input or output argument of a function.
 
     Attributes:
@@ -38,11 +38,11 @@ class Function:
     Args:
         raw: the serialized FunctionDef.
         name: from its signature.
-        op_defs: where the OpDefs of its nodes are looked up.
+        op_defs: gives the place where the OpDefs of its nodes are looked up.
         path: the file, for errors.
     """
 
-    def __init__(self, raw: bytes, name: str, op_defs: OpDefs, *, path: str) -> None:
+    def __init__(self, raw: bytes, name: str, op_defs: Callable[[], OpDefs], *, path: str) -> None:
         self._raw = raw
         self.name = name
         self._op_defs = op_defs
@@ -76,8 +76,10 @@ class Function:
     @cached_property
     def graph(self) -> Graph:
         """The function's body."""
+        from tfexplore.core.graph import Graph
+
         arguments = [(arg.name, arg.dtype, arg.shape, arg.shape_stored) for arg in self.inputs]
-        return Graph(self._message.node_def, self._op_defs, path=self._path, arguments=arguments, is_function=True)
+        return Graph(self._message.node_def, self._op_defs(), path=self._path, arguments=arguments, is_function=True)
 
     @property
     def attrs(self) -> dict[str, bytes]:
@@ -121,20 +123,21 @@ class Functions:
 
     Args:
         raw: serialized FunctionDefs, in file order.
-        op_defs: shared with the main graph; functions become known to it as ops.
+        op_defs: gives the place where OpDefs are looked up; asked when a body is.
         path: the file, for errors.
 
     Attributes:
         damaged: a sentence for each FunctionDef that cannot be decoded.
         num_nodes: how many nodes all functions have together.
+        signatures: the functions' signatures (OpDef messages) by name.
     """
 
-    def __init__(self, raw: Sequence[bytes], op_defs: OpDefs, *, path: str) -> None:
+    def __init__(self, raw: Sequence[bytes], op_defs: Callable[[], OpDefs], *, path: str) -> None:
         head = lean("FunctionHead").FromString
         self._by_name: dict[str, Function] = {}
         self.damaged: list[str] = []
         self.num_nodes = 0
-        signatures = []
+        self.signatures: dict[str, Any] = {}
         for position, function in enumerate(raw):
             try:
                 message = head(function)
@@ -144,8 +147,7 @@ class Functions:
             name = text.decode(message.signature.name)
             self._by_name.setdefault(name, Function(function, name, op_defs, path=path))
             self.num_nodes += len(message.node_def)
-            signatures.append((name, message.signature))
-        op_defs.add_functions(signatures)
+            self.signatures.setdefault(name, message.signature)
 
     def __len__(self) -> int:
         return len(self._by_name)

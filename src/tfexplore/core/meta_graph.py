@@ -1,20 +1,19 @@
-"""One MetaGraph: graph, functions, signatures, objects, variables and assets, each read on demand."""
+"""One MetaGraph: graph, functions, signatures, objects, variables and assets, each read on demand.
+
+What only some answers need is imported with them: a summary takes as long as its imports.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core import variables as variable_join
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.functions import Functions
-from tfexplore.core.graph import Graph
-from tfexplore.core.joins import Joins
 from tfexplore.core.objects import ObjectGraph, saved_object_graph
-from tfexplore.core.op_defs import OpDefs
 from tfexplore.core.signatures import Signature, signatures, tensor_info
 from tfexplore.core.variables import Variable
 from tfexplore.errors import CorruptError
@@ -22,9 +21,13 @@ from tfexplore.formats import wire
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.saved_model import asset_path
 
+if TYPE_CHECKING:
+    from tfexplore.core.graph import Graph
+    from tfexplore.core.joins import Joins
+    from tfexplore.core.op_defs import OpDefs
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+
+class Asset(NamedTuple):
     """One file of the assets folder.
 
     Attributes:
@@ -72,19 +75,23 @@ class MetaGraph:
         return self._message.graph_def.node
 
     @cached_property
-    def _op_defs(self) -> OpDefs:
-        return OpDefs(self._message.meta_info_def.stripped_op_list.op)
+    def op_defs(self) -> OpDefs:
+        """Where the OpDefs of this MetaGraph's nodes are looked up."""
+        from tfexplore.core.op_defs import OpDefs
+
+        return OpDefs(self._message.meta_info_def.stripped_op_list.op, self.functions.signatures)
 
     @cached_property
     def functions(self) -> Functions:
         """The function library."""
-        return Functions(self._message.graph_def.library.function, self._op_defs, path=self.path)
+        return Functions(self._message.graph_def.library.function, lambda: self.op_defs, path=self.path)
 
     @cached_property
     def graph(self) -> Graph:
         """The main graph."""
-        assert self.functions is not None  # nodes may call functions as ops
-        return Graph(self.raw_nodes, self._op_defs, path=self.path)
+        from tfexplore.core.graph import Graph
+
+        return Graph(self.raw_nodes, self.op_defs, path=self.path)
 
     @cached_property
     def signatures(self) -> tuple[Signature, ...]:
@@ -119,6 +126,8 @@ class MetaGraph:
     @cached_property
     def joins(self) -> Joins:
         """Which variable stands behind which node."""
+        from tfexplore.core.joins import Joins
+
         return Joins(self)
 
     @cached_property
@@ -134,6 +143,22 @@ class MetaGraph:
         """
         used = tuple(variable for variable in self.variables if variable.functions)
         return used or self.variables
+
+    @cached_property
+    def _node_of_object(self) -> dict[int, str]:
+        return {node_id: name for name, node_id in self.joins.main_nodes.items()}
+
+    def node_of(self, variable: Variable) -> str | None:
+        """The name of a variable's node in the main graph, where that is known."""
+        if variable.object_id is None:
+            return variable.node
+        return self._node_of_object.get(variable.object_id)
+
+    def object_path(self, variable: Variable) -> str | None:
+        """A variable's path in the object graph (TensorFlow 2)."""
+        if variable.object_id is None or self.objects is None:
+            return None
+        return self.objects.path(variable.object_id)
 
     @cached_property
     def function_aliases(self) -> dict[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from tfexplore.core.checkpoint import Checkpoint, CheckpointInfo, checkpoint_info
 from tfexplore.core.meta_graph import MetaGraph
@@ -22,8 +22,7 @@ KIND_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointFile:
+class CheckpointFile(NamedTuple):
     """A checkpoint of a training directory, by prefix; opened when somebody looks into it."""
 
     prefix: str

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.formats import wire
@@ -20,8 +19,7 @@ VARIABLE_VALUE = "VARIABLE_VALUE"
 ROOT = "root"
 
 
-@dataclass(frozen=True, slots=True)
-class SlotVariable:
+class SlotVariable(NamedTuple):
     """A slot of an optimizer: `name` of the variable `original` lives in the variable `slot`."""
 
     name: str
@@ -29,8 +27,7 @@ class SlotVariable:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class SerializedTensor:
+class SerializedTensor(NamedTuple):
     """A value that an object of a checkpoint keeps: attribute, variable name and checkpoint key."""
 
     name: str
@@ -38,8 +35,7 @@ class SerializedTensor:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class TrackableObject:
+class TrackableObject(NamedTuple):
     """One object.
 
     Attributes:

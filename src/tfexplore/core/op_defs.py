@@ -8,7 +8,7 @@ The OpDef comes from the graph's own functions, else from the MetaGraph's
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -47,15 +47,12 @@ class OpDefs:
 
     Args:
         own: the MetaGraph's `stripped_op_list` ops, or nothing.
+        functions: signatures of the graph's functions by name: a node may call one by its name.
     """
 
-    def __init__(self, own: Iterable[Any] = ()) -> None:
+    def __init__(self, own: Iterable[Any] = (), functions: Mapping[str, Any] | None = None) -> None:
         self._own = {text.decode(op.name): op for op in own}
-        self._functions: dict[str, Any] = {}
-
-    def add_functions(self, signatures: Iterable[tuple[str, Any]]) -> None:
-        """Makes functions known as ops, by (name, their signature's OpDef): a node may call one by its name."""
-        self._functions.update(signatures)
+        self._functions = functions or {}
 
     def find(self, op: str) -> Any | None:
         """The OpDef of `op`, or None where nobody knows it."""

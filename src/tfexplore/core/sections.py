@@ -10,13 +10,10 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfexplore.core import attrs as attr_values
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
-from tfexplore.core.graph import Graph, Tensor
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import SAVED_MODEL, Model
 from tfexplore.core.natural import natural_key
@@ -25,13 +22,15 @@ from tfexplore.core.shapes import Shape
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.core.summary import summary, timestamp
 from tfexplore.errors import ModelError, UsageError
-from tfexplore.formats import dtypes, tensor_proto
+from tfexplore.formats import dtypes
+
+if TYPE_CHECKING:
+    from tfexplore.core.graph import Graph, Tensor
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What narrows a section.
 
     Attributes:
@@ -48,12 +47,12 @@ class Options:
     cancel: threading.Event | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Section:
     """A section: references in order, and how to make one into a row. Counting needs no rows."""
 
-    refs: Iterable[Any]
-    row: Callable[[Any], Row]
+    def __init__(self, refs: Iterable[Any], row: Callable[[Any], Row]) -> None:
+        self.refs = refs
+        self.row = row
 
     def __iter__(self) -> Iterator[Row]:
         return map(self.row, self.refs)
@@ -113,11 +112,14 @@ def _info(info: TensorInfo) -> Row:
 
 
 def _default(raw: bytes, path: str) -> Row:
+    from tfexplore.core.attrs import tensor_values
+    from tfexplore.formats import tensor_proto
+
     message = tensor_proto.decode_tensor(raw, path=path)
     return {
         "dtype": dtypes.name(message.dtype),
         "shape": shape_list(tensor_proto.dims(message)),
-        "values": attr_values.tensor_values(message, path),
+        "values": tensor_values(message, path),
     }
 
 
@@ -175,6 +177,8 @@ def _graph(meta_graph: MetaGraph, options: Options) -> Graph:
 
 
 def _nodes(meta_graph: MetaGraph, options: Options) -> Section:
+    from tfexplore.core import attrs as attr_values
+
     graph = _graph(meta_graph, options)
     names = graph.names
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfexplore.core import shapes, text
 from tfexplore.core.natural import NaturalKey, natural_key
@@ -13,8 +12,7 @@ from tfexplore.formats import wire
 from tfexplore.formats.proto import lean
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+class TensorInfo(NamedTuple):
     """One input or output of a signature.
 
     Attributes:
@@ -31,8 +29,7 @@ class TensorInfo:
     components: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """One SignatureDef; `defaults` are serialized TensorProtos by input name."""
 
     name: str

@@ -55,6 +55,8 @@ def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
     found.extend(meta_graph.functions.damaged)
     if model.checkpoint is None and not model.notes and meta_graph.variables:
         found.append("variables/variables.index is missing, so no values can be shown")
+    if model.checkpoint is not None and model.checkpoint.objects_checksum == "bad":
+        found.append("the checkpoint's object graph does not match its checksum, so keys may be joined wrongly")
     unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
     if unused:
         found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfexplore.errors import CorruptError
 from tfexplore.formats import dtypes
@@ -20,16 +19,14 @@ MAX_ENTRY = 1 << 20
 _SHOWN_NAME = 200
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSlice:
+class TensorSlice(NamedTuple):
     """A box of a tensor as a partitioned variable stores it; a length of None is the whole dimension."""
 
     starts: tuple[int, ...]
     lengths: tuple[int | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BundleEntry:
+class BundleEntry(NamedTuple):
     """Where the values of one tensor lie.
 
     `offset` and `size` are in bytes within shard `shard`; `crc32c` is masked. With `slices` (a partitioned

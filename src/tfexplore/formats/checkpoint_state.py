@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tfexplore.errors import CorruptError, ModelError
 from tfexplore.formats.files import RandomAccessFile, os_error
@@ -24,8 +24,7 @@ _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*://")
 _TEMPORARY = re.compile(r"_temp_[0-9a-f]{32}|\.tempstate[0-9]")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointState:
+class CheckpointState(NamedTuple):
     """What a `checkpoint` file says; paths as stored, timestamps in seconds since 1970."""
 
     path: str
@@ -35,8 +34,7 @@ class CheckpointState:
     last_preserved_timestamp: float
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedPrefix:
+class ResolvedPrefix(NamedTuple):
     """A checkpoint's prefix within the folder of the state file; `outside` where the stored path led elsewhere."""
 
     prefix: str

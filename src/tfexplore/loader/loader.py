@@ -99,7 +99,7 @@ class Loader:
         """
 
         def job(context: Context) -> Iterator[list[Row]]:
-            found = section(model, name, _with_cancel(options, context))
+            found = section(model, name, (options or Options())._replace(cancel=context.cancel))
             rows: list[Row] = []
             done = 0
             for row in found:
@@ -124,8 +124,3 @@ class Loader:
     def close(self) -> None:
         """Cancels everything; see `Tasks.close`."""
         self.tasks.close()
-
-
-def _with_cancel(options: Options | None, context: Context) -> Options:
-    options = options or Options()
-    return Options(options.tag_set, options.function, options.match, options.attrs, context.cancel)

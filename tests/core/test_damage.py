@@ -1,0 +1,372 @@
+"""One bad part never hides the good ones: damage one thing, and all the others are still listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.bounded import MEGABYTE, peak_memory
+from core.saved_model_writer import (
+    DAMAGED,
+    DAMAGED_ATTR,
+    attr,
+    concrete_function,
+    function,
+    identity,
+    info,
+    meta_graph,
+    node,
+    object_graph,
+    placeholder,
+    signature,
+    tensor,
+    trackable_graph,
+    user_object,
+    variable_object,
+    write_saved_model,
+)
+from formats.table_writer import strings, write_bundle
+from tfexplore.core.describe import describe
+from tfexplore.core.items import Item
+from tfexplore.core.model import Model
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import SECTIONS, Options, section
+from tfexplore.core.tree import root_items
+from tfexplore.errors import ModelError
+
+GRAPH_SECTIONS = (
+    "summary",
+    "signatures",
+    "variables",
+    "nodes",
+    "ops",
+    "tensors",
+    "functions",
+    "objects",
+    "assets",
+    "keys",
+)
+KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def parts() -> dict[str, Any]:
+    """A small whole model, to be damaged in one place."""
+    return {
+        "nodes": [placeholder(b"x"), identity(b"y", b"x"), identity(b"z", b"y")],
+        "functions": [
+            function(name, [b"x"], {b"out": b"i:output:0"}, [identity(b"i", b"x"), identity(b"j", b"i:output:0")])
+            for name in (b"f", b"g", b"h")
+        ],
+        "signatures": {
+            name: signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")}) for name in (b"one", b"three", b"two")
+        },
+        "objects": object_graph(
+            [user_object([(b"v", 1), (b"w", 2)]), variable_object(b"v", [2]), variable_object(b"w", [2])],
+            {b"f": concrete_function([1]), b"g": concrete_function([2])},
+        ),
+    }  # fmt: skip
+
+
+def written(folder: Path, damaged: dict[str, Any], entries: dict[bytes, bytes] | None = None) -> Path:
+    """Writes the model with some parts replaced, and its variables with some entries replaced."""
+    write_saved_model(folder, meta_graph(**{**parts(), **damaged}))
+    (folder / "variables").mkdir(exist_ok=True)
+    graph = trackable_graph([([(b"v", 1), (b"w", 2)], None), ([], KEY % b"v"), ([], KEY % b"w")])
+    write_bundle(
+        folder / "variables" / "variables",
+        {
+            KEY % b"v": np.ones(2, np.float32),
+            KEY % b"w": np.ones(2, np.float32),
+            b"_CHECKPOINTABLE_OBJECT_GRAPH": strings(graph).reshape(()),
+        },
+        extra=entries,
+    )
+    return folder
+
+
+def rows(folder: Path, name: str, **options: Any) -> list[dict[str, Any]]:
+    with open_model(str(folder)) as model:
+        return list(section(model, name, Options(**options)))
+
+
+def listed(folder: Path, name: str, **options: Any) -> list[str]:
+    return [row.get("name") or row.get("path") for row in rows(folder, name, **options)]
+
+
+def items(model: Model) -> Iterator[Item]:
+    """All items of the tree; a small model has few."""
+    pending = list(root_items(model))
+    while pending:
+        item = pending.pop()
+        yield item
+        if item.children is not None:
+            pending.extend(item.children.page(0, item.children.load()))
+
+
+def all_but(wanted: set[str], found: list[str]) -> None:
+    assert wanted <= set(found)
+
+
+def test_the_whole_model_is_listed(tmp_path: Path) -> None:
+    folder = written(tmp_path, {})
+    assert listed(folder, "nodes") == ["x", "y", "z"]
+    assert listed(folder, "functions") == ["f", "g", "h"]
+    assert listed(folder, "signatures") == ["one", "three", "two"]
+    assert [(row["name"], row["key"]) for row in rows(folder, "variables")] == [
+        ("v", "v/.ATTRIBUTES/VARIABLE_VALUE"),
+        ("w", "w/.ATTRIBUTES/VARIABLE_VALUE"),
+    ]
+    assert len(listed(folder, "keys")) == 3
+    assert rows(folder, "summary")[0]["notes"] == []
+
+
+BAD_NODES = {"head": DAMAGED, "attr": identity(b"y", b"x") + DAMAGED_ATTR}
+
+
+@pytest.mark.parametrize("bad", BAD_NODES)
+def test_one_damaged_node_hides_no_other(tmp_path: Path, bad: str) -> None:
+    nodes = parts()["nodes"]
+    folder = written(tmp_path, {"nodes": [nodes[0], BAD_NODES[bad], nodes[2]]})
+    all_but({"x", "z"}, listed(folder, "nodes"))
+    all_but({"x:0", "z:0"}, listed(folder, "tensors"))
+    assert {"op": "Placeholder", "count": 1} in rows(folder, "ops")
+    assert listed(folder, "functions") == ["f", "g", "h"]
+    assert listed(folder, "signatures") == ["one", "three", "two"]
+    assert listed(folder, "variables") == ["v", "w"]
+    assert rows(folder, "summary")
+
+
+@pytest.mark.parametrize("bad", BAD_NODES)
+def test_one_damaged_node_leaves_the_others_their_rows_and_details(tmp_path: Path, bad: str) -> None:
+    nodes = parts()["nodes"]
+    folder = written(tmp_path, {"nodes": [nodes[0], BAD_NODES[bad], nodes[2]]})
+    with open_model(str(folder)) as model:
+        labels = set()
+        for item in items(model):
+            labels.add(item.label)
+            if item.kind in ("node", "variable", "function", "signature") and item.label in ("x", "z", "v", "f", "one"):
+                describe(item.subject)
+        assert {"x", "z", "v", "w", "f", "g", "h", "one", "two"} <= labels
+
+
+@pytest.mark.parametrize("bad", BAD_NODES)
+def test_one_damaged_node_of_a_function_hides_no_other(tmp_path: Path, bad: str) -> None:
+    damaged = function(b"g", [b"x"], {b"out": b"i:output:0"}, [identity(b"i", b"x"), BAD_NODES[bad]])
+    functions = parts()["functions"]
+    folder = written(tmp_path, {"functions": [functions[0], damaged, functions[2]]})
+    assert listed(folder, "functions") == ["f", "g", "h"]
+    assert "i" in listed(folder, "nodes", function="g")
+    assert listed(folder, "nodes", function="h") == ["i", "j"]
+
+
+def test_one_damaged_function_hides_no_other_and_is_told(tmp_path: Path) -> None:
+    functions = parts()["functions"]
+    folder = written(tmp_path, {"functions": [functions[0], DAMAGED, functions[2]]})
+    assert listed(folder, "functions") == ["f", "h"]
+    assert listed(folder, "nodes", function="h") == ["i", "j"]
+    assert listed(folder, "nodes") == ["x", "y", "z"]
+    notes = rows(folder, "summary")[0]["notes"]
+    assert any("FunctionDef" in note for note in notes)
+
+
+@pytest.mark.parametrize("place", ["signature", "input", "default"])
+def test_one_damaged_signature_hides_no_other(tmp_path: Path, place: str) -> None:
+    bad = {
+        "signature": DAMAGED,
+        "input": signature({b"x": DAMAGED}, {b"y": info(b"y:0")}),
+        "default": signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")}, {b"x": DAMAGED}),
+    }[place]
+    folder = written(tmp_path, {"signatures": {**parts()["signatures"], b"three": bad}})
+    all_but({"one", "two"}, listed(folder, "signatures"))
+    assert rows(folder, "summary")[0]["nodes"] == 3
+    assert listed(folder, "variables") == ["v", "w"]
+    with open_model(str(folder)) as model:
+        all_but({"one", "two", "v", "x"}, [item.label for item in items(model)])
+        describe(root_items(model)[0].subject)
+
+
+def test_a_default_that_claims_much_is_not_written_out(tmp_path: Path) -> None:
+    huge = signature({b"x": info(b"x:0")}, {}, {b"x": tensor(1, [2**24], float_val=[1.0])})
+    write_saved_model(tmp_path, meta_graph(signatures={b"one": huge}))
+    code = """
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import section
+with open_model(sys.argv[1]) as model:
+    assert len(json.dumps(list(section(model, "signatures")))) < 1_000_000
+"""
+    assert peak_memory(code, tmp_path) < 256 * MEGABYTE
+
+
+@pytest.mark.parametrize("place", ["entry", "dtype", "shape"])
+def test_one_damaged_key_entry_hides_no_other(tmp_path: Path, place: str) -> None:
+    from formats.table_writer import entry
+
+    bad = {
+        "entry": DAMAGED,
+        "dtype": entry(999, [2], size=8),
+        "shape": entry(1, [-2], size=8),
+    }[place]
+    folder = written(tmp_path, {}, {KEY % b"v": bad})
+    assert len(listed(folder, "keys")) == 3
+    assert listed(folder, "variables") == ["v", "w"]
+    assert listed(folder, "nodes") == ["x", "y", "z"]
+    assert rows(folder, "summary")[0]["variables"] == 2
+    with open_model(str(folder)) as model:
+        for item in items(model):
+            if item.kind == "variable" or item.label == "w":
+                describe(item.subject)
+    with open_model(str(folder / "variables" / "variables")) as alone:
+        assert len(list(section(alone, "keys"))) == 3
+        assert len(list(section(alone, "variables"))) == 2
+        assert next(iter(section(alone, "summary")))
+
+
+@pytest.mark.parametrize("place", ["graph", "concrete"])
+def test_a_damaged_object_graph_hides_nothing_else(tmp_path: Path, place: str) -> None:
+    bad = {
+        "graph": DAMAGED,
+        "concrete": object_graph(
+            [user_object([(b"v", 1)]), variable_object(b"v", [2])], {b"f": DAMAGED, b"g": concrete_function([1])}
+        ),
+    }[place]
+    folder = written(tmp_path, {"objects": bad})
+    assert listed(folder, "nodes") == ["x", "y", "z"]
+    assert listed(folder, "signatures") == ["one", "three", "two"]
+    assert listed(folder, "functions") == ["f", "g", "h"]
+    assert len(listed(folder, "keys")) == 3
+    assert rows(folder, "summary")[0]["nodes"] == 3
+    if place == "concrete":
+        assert listed(folder, "variables") == ["v"]
+        assert listed(folder, "objects") == ["root", "v"]
+    with open_model(str(folder)) as model:
+        for item in items(model):
+            if item.kind in ("model", "node", "signature", "function", "input", "output"):
+                describe(item.subject)
+
+
+@pytest.mark.parametrize("what", ["collection", "asset"])
+def test_one_damaged_collection_hides_nothing(tmp_path: Path, what: str) -> None:
+    damaged = (
+        {"collections": {b"variables": DAMAGED, b"saved_model_assets": DAMAGED}}
+        if what == "collection"
+        else {"assets": [b"../x", b"", b"ok"]}
+    )
+    folder = written(tmp_path, damaged)
+    for name in GRAPH_SECTIONS:
+        rows(folder, name)
+
+
+def test_an_object_graph_that_fails_its_checksum_is_not_believed(tmp_path: Path) -> None:
+    """Its names would be wrong names shown as right ones."""
+    folder = written(tmp_path, {})
+    data = folder / "variables" / "variables.data-00000-of-00001"
+    stored = data.read_bytes()
+    at = stored.index(b"v/.ATTRIBUTES")
+    data.write_bytes(stored[:at] + b"u" + stored[at + 1 :])
+    with open_model(str(folder / "variables" / "variables")) as model:
+        assert model.checkpoint is not None
+        told: list[str] = []
+        try:
+            told += next(iter(section(model, "summary")))["notes"]
+            list(section(model, "objects"))
+            told += [item.label for item in root_items(model) if item.kind == "note"]
+        except ModelError as error:
+            told.append(str(error))
+        assert any("checksum" in sentence.lower() for sentence in told)
+
+
+# -- hostile numbers --
+
+
+def test_shapes_of_any_size_are_shown(tmp_path: Path) -> None:
+    """Elements that no float holds, and more digits than Python writes."""
+    for dims in (2, 40, 400):
+        folder = tmp_path / str(dims)
+        graph = object_graph([user_object([(b"v", 1)]), variable_object(b"v", [2**62] * dims)])
+        write_saved_model(folder, meta_graph(objects=graph, nodes=[placeholder(b"x", [2**62] * dims)]))
+        with open_model(str(folder)) as model:
+            for name in GRAPH_SECTIONS:
+                assert all(section(model, name, Options(attrs=True)))
+            for item in items(model):
+                describe(item.subject)
+
+
+def test_every_section_is_tried() -> None:
+    assert set(GRAPH_SECTIONS) | {"checkpoints"} == set(SECTIONS)
+
+
+# -- hostile names --
+
+EVIL = [b"\x1b]0;x\x07", b"a\nb", "\u202ex".encode(), b"[/]", b"\xff\x80", b"n" * 10_000, b"", b"/", b"//x", b"\x9b2J"]
+
+
+def test_hostile_names_are_printable_in_every_row_and_detail(tmp_path: Path) -> None:
+    functions = [
+        function(name, [name, b"x"], {name: b"x"}, [node(name, name, [name], name, ok=attr(s=name))]) for name in EVIL
+    ]
+    nodes = [
+        node(name, b"Placeholder", [b"^" + other], other) for name, other in zip(EVIL, reversed(EVIL), strict=True)
+    ]
+    odd_attrs = lean_node_with_attrs(EVIL)
+    graph = object_graph(
+        [
+            user_object([(name, place + 1) for place, name in enumerate(EVIL)]),
+            *(variable_object(name, [2]) for name in EVIL),
+        ],
+        {name: concrete_function([1]) for name in EVIL},
+    )
+    signatures = {
+        name: signature({name: info(name)}, {name: info(name + b":0")}, {name: tensor(7, [1], string_val=[name])})
+        for name in EVIL
+    }
+    write_saved_model(
+        tmp_path,
+        meta_graph(
+            tags=EVIL, nodes=[*nodes, odd_attrs], functions=functions, signatures=signatures, objects=graph, assets=EVIL
+        ),
+    )
+    stored = trackable_graph(
+        [([(name, place + 1) for place, name in enumerate(EVIL)], None), *(([], KEY % name) for name in EVIL)]
+    )
+    (tmp_path / "variables").mkdir()
+    write_bundle(
+        tmp_path / "variables" / "variables",
+        {KEY % name: np.ones(2, np.float32) for name in EVIL}
+        | {b"_CHECKPOINTABLE_OBJECT_GRAPH": strings(stored).reshape(())},
+    )
+    for path in (tmp_path, tmp_path / "variables" / "variables"):
+        unprintable = set()
+        with open_model(str(path)) as model:
+            for item in items(model):
+                found = describe(item.subject)
+                shown = [item.note, found.title, found.kind]
+                shown += [
+                    word
+                    for part in found.blocks
+                    for word in (part.title, *(line.label for line in part.lines), *(line.value for line in part.lines))
+                ]
+                if not all(word.isprintable() for word in shown):
+                    unprintable.add((item.kind, type(item.subject).__name__))
+        assert not unprintable
+
+
+def lean_node_with_attrs(names: list[bytes]) -> bytes:
+    from tfexplore.formats.proto import lean
+
+    message = lean("NodeDef")(name=b"attrs", op=b"NoOp")
+    for name in names:
+        message.attr.add(key=name, value=lean("AttrValue")(s=name).SerializeToString())
+    return bytes(message.SerializeToString())
+
+
+def test_a_shape_attribute_of_another_kind_is_no_scalar(tmp_path: Path) -> None:
+    odd = [
+        node(b"v", b"VarHandleOp", dtype=attr(type=1), shape=attr(s=b"x")),
+        node(b"w", b"VarHandleOp", dtype=attr(type=1)),
+    ]
+    write_saved_model(tmp_path, meta_graph(nodes=odd))
+    assert [(row["shape"], row["bytes"]) for row in rows(tmp_path, "variables")] == [(None, None), (None, None)]
