@@ -193,6 +193,7 @@ def test_a_default_that_claims_much_is_not_written_out(tmp_path: Path) -> None:
     huge = signature({b"x": info(b"x:0")}, {}, {b"x": tensor(1, [2**24], float_val=[1.0])})
     write_saved_model(tmp_path, meta_graph(signatures={b"one": huge}))
     code = """
+import json
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import section
 with open_model(sys.argv[1]) as model:

@@ -148,6 +148,7 @@ def test_names_that_are_not_utf8_or_full_of_digits_are_found(tmp_path: Path) -> 
     for name in (b"\xff-2", b"\xff-10", b"9" * 240, "²-٣".encode()):
         Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name + b".index"))).write_bytes(table)
     found = [os.path.basename(os.fsencode(prefix)) for prefix in find_checkpoints(str(tmp_path))]
+    assert set(found) == {b"\xff-2", b"\xff-10", b"9" * 240, "²-٣".encode()}
 
 
 def test_a_large_folder_is_no_burden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

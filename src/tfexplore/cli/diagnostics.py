@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ def _write(line: str) -> None:
 def exit_codes() -> Iterator[Outcome]:
     """Turns the errors of a command into a sentence and an exit code."""
     outcome = Outcome()
+    if sys.stdout is None:  # closed by the caller (`1>&-`)
+        error("standard output is closed")
+        outcome.code = WRONG_USAGE
+        sys.exit(outcome.code)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal whose encoding has no `·`
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield outcome
         sys.stdout.flush()
@@ -69,3 +76,6 @@ def exit_codes() -> Iterator[Outcome]:
     except BrokenPipeError:
         # The reader of a pipe went away (`| head`): what follows has nowhere to go, also at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as found:
+        error(f"standard output cannot be written: {(found.strerror or type(found).__name__).lower()}")
+        outcome.code = FAILED

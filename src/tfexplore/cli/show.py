@@ -35,11 +35,11 @@ def run(options: argparse.Namespace) -> int:
         attrs=options.attrs,
     )
     with open_model(options.path) as model:
+        found = section(model, options.section, narrowed)
         for sentence in model.notes:
             diagnostics.note(sentence, quiet=options.quiet)
         if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
             diagnostics.note(f"showing the latest checkpoint, {model.checkpoint.prefix}", quiet=options.quiet)
-        found = section(model, options.section, narrowed)
         if options.json:
             _write_json(model, options, found)
         elif options.section == "summary":

@@ -36,7 +36,7 @@ def _plain_one(kind: str, part: Any, path: str) -> Any:
         shape = shapes.from_proto(part)
         return None if shape is None else list(shape)
     if kind == "tensor":
-        return _plain_tensor(part, path)
+        return plain_tensor(part, path)
     if kind == "func":
         return {"func": text.decode(part.name)}
     return part
@@ -50,7 +50,10 @@ def _plain_list(parts: Any, path: str) -> list[Any]:
     return []
 
 
-def _plain_tensor(raw: bytes, path: str) -> dict[str, Any]:
+def plain_tensor(raw: bytes, path: str) -> dict[str, Any]:
+    """A serialized TensorProto as `{"dtype", "shape", "values"}`; `values` only where they are few."""
+    from tfexplore.core.values import to_plain
+
     try:
         message = tensor_proto.decode_tensor(raw, path=path)
     except ModelError as error:
@@ -59,21 +62,10 @@ def _plain_tensor(raw: bytes, path: str) -> dict[str, Any]:
     found: dict[str, Any] = {"dtype": dtypes.name(message.dtype), "shape": None if shape is None else list(shape)}
     if (shapes.num_elements(shape) or 0) <= MAX_ELEMENTS:
         try:
-            found["values"] = tensor_values(message, path)
+            found["values"] = to_plain(tensor_proto.to_array(message, path=path))
         except ModelError as error:
             found["problem"] = str(error)
     return found
-
-
-def tensor_values(message: Any, path: str) -> Any:
-    """A small TensorProto's values as nested lists; strings as `str` (see `text.decode`), complex as text.
-
-    Raises:
-        ModelError: they cannot be read.
-    """
-    from tfexplore.core.values import to_plain
-
-    return to_plain(tensor_proto.to_array(message, path=path))
 
 
 def line(value: Any, *, path: str = "") -> str:
@@ -126,7 +118,7 @@ def _line_tensor(raw: bytes, path: str) -> str:
     shape = tensor_proto.dims(message)
     head = f"{dtypes.name(message.dtype)} {shapes.format_shape(shape)}"
     elements = shapes.num_elements(shape)
-    if elements is None or elements > 2**20:
+    if elements is None or elements > 2**16:
         return head
     try:
         return f"{head} {format_flat(tensor_proto.to_array(message, path=path), MAX_ELEMENTS)}"

@@ -58,8 +58,8 @@ class Detail:
 
 
 def fact(label: str, value: Any, subject: Subject | None = None) -> Line:
-    """A line whose value is made visible."""
-    return Line(label, "-" if value is None else text.label(str(value)), subject)
+    """A line whose label and value are made visible."""
+    return Line(text.visible(label), "-" if value is None else text.label(str(value)), subject)
 
 
 def block(title: str, lines: Iterable[Line], total: int | None = None) -> list[Block]:

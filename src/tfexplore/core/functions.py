@@ -21,7 +21,7 @@ class Argument(NamedTuple):
 
     Attributes:
         dtype: 0 where an attribute of the caller decides it.
-        shape: from the argument's attributes (`_output_shapes`) where stored.
+        shape: from the argument's `_output_shapes` or the function's `_input_shapes` where stored.
         returns: for an output, the tensor in the body that it returns (`node:arg:0`).
     """
 
@@ -97,20 +97,37 @@ class Function:
         return bool(self._message.signature.is_stateful)
 
     def _argument_shapes(self) -> dict[int, tuple[Shape, bool]]:
-        """Shapes by argument position, from `arg_attr` (map<uint32, ArgAttrs>)."""
+        """Shapes by argument position: from `arg_attr` (map<uint32, ArgAttrs>), else from `_input_shapes`.
+
+        TensorFlow's function_def_to_graph.py takes them in that order.
+        """
         found: dict[int, tuple[Shape, bool]] = {}
-        entry_class, attrs_class, value_class = lean("ArgAttrEntry"), lean("ArgAttrs"), lean("AttrValue")
+        for entry in self._message.attr:
+            if entry.key == b"_input_shapes":
+                found.update((position, (shape, True)) for position, shape in enumerate(_listed_shapes(entry.value)))
+        entry_class, attrs_class = lean("ArgAttrEntry"), lean("ArgAttrs")
         for raw in self._message.arg_attr:
             try:
-                entry = entry_class.FromString(raw)
-                for attr in attrs_class.FromString(entry.value).attr:
-                    if attr.key == b"_output_shapes":
-                        listed = value_class.FromString(attr.value).list.shape
-                        if len(listed):
-                            found[entry.key] = (shapes.from_proto(listed[0]), True)
+                argument = entry_class.FromString(raw)
+                attrs = attrs_class.FromString(argument.value).attr
             except DecodeError:
                 continue
+            for attr in attrs:
+                if attr.key == b"_output_shapes":
+                    for shape in _listed_shapes(attr.value)[:1]:
+                        found[argument.key] = (shape, True)
         return found
+
+
+def _listed_shapes(raw: bytes) -> list[Shape]:
+    """The shapes in a serialized AttrValue, which holds a list or a single one; none where its bytes are damaged."""
+    try:
+        value = lean("AttrValue").FromString(raw)
+    except DecodeError:
+        return []
+    if value.WhichOneof("value") == "shape":
+        return [shapes.from_proto(value.shape)]
+    return [shapes.from_proto(shape) for shape in value.list.shape]
 
 
 def _argument_dtype(arg: Any) -> int:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from tfexplore.core import shapes, text
@@ -24,6 +25,7 @@ from tfexplore.formats.graph_def import Node, decode_node, split_input
 from tfexplore.formats.proto import DecodeError, lean
 
 _CHECK_EVERY = 4096
+DAMAGED = "(damaged)"
 # A node may claim any number of outputs; more than this are counted but not listed.
 MAX_LISTED_OUTPUTS = 100_000
 
@@ -84,6 +86,9 @@ class Graph:
         path: the file, for errors.
         arguments: a function's input arguments as (name, dtype, shape, shape_stored).
         is_function: whether inputs are written as `node:arg:index`.
+
+    Attributes:
+        damaged: positions of nodes whose name and op cannot be read, once `load` has looked.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class Graph:
         self._path = path
         self._arguments = {argument[0]: argument for argument in arguments}
         self.is_function = is_function
+        self.damaged: list[int] = []
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -107,9 +113,10 @@ class Graph:
     def load(self, cancel: threading.Event | None = None) -> None:
         """Reads names and op types of all nodes, if that has not been done.
 
+        A node whose bytes are no NodeDef keeps its place under a name of ours; `damaged` tells of it.
+
         Raises:
             Cancelled: `cancel` was set meanwhile.
-            CorruptError: a node's bytes are no NodeDef.
         """
         if "_heads" in self.__dict__:
             return
@@ -122,8 +129,11 @@ class Graph:
                 raise Cancelled
             try:
                 message = head(raw)
-            except DecodeError as error:
-                raise CorruptError(f"node {position:,} of a graph is no NodeDef", path=self._path) from error
+            except DecodeError:
+                self.damaged.append(position)
+                names.append(f"(damaged node {position})")
+                ops.append(DAMAGED)
+                continue
             names.append(message.name.decode("utf-8", "surrogateescape"))
             raw_op = message.op
             op = interned.get(raw_op)
@@ -174,6 +184,13 @@ class Graph:
         """
         return decode_node(self._raw[position], path=self._path)
 
+    def readable_node(self, position: int) -> Node | None:
+        """As `node`, but None for a damaged one: it hides no other."""
+        try:
+            return self.node(position)
+        except CorruptError:
+            return None
+
     def nodes_by_op(self, op: str) -> list[int]:
         """Positions of all nodes of that op type, in file order."""
         return [position for position, found in enumerate(self.ops) if found == op]
@@ -190,20 +207,21 @@ class Graph:
         return None if op_def is None else output_args(node, op_def)
 
     def outputs(self, position: int, node: Node | None = None) -> list[Tensor]:
-        """The node's outputs; empty where its op puts out nothing or nobody knows it."""
-        node = node or self.node(position)
-        args = self.output_args(node)
-        if not args:
+        """The node's outputs; empty where its op puts out nothing, nobody knows it, or the node is damaged."""
+        node = node or self.readable_node(position)
+        args = self.output_args(node) if node is not None else None
+        if node is None or not args:
             return []
         stored = _stored_shapes(node)
-        found: list[Tensor] = []
-        for number, (arg, index, dtype) in enumerate(iter_outputs(args)):
-            if number >= MAX_LISTED_OUTPUTS:
-                break
-            shape, known = stored[number] if number < len(stored) else (None, False)
-            full = f"{node.name}:{arg}:{index}" if self.is_function else None
-            found.append(Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known))
-        return found
+        numbered = islice(enumerate(iter_outputs(args)), MAX_LISTED_OUTPUTS)
+        return [self._output(position, node, stored, number, *found) for number, found in numbered]
+
+    def _output(
+        self, position: int, node: Node, stored: _Stored, number: int, arg: str, index: int, dtype: int
+    ) -> Tensor:
+        shape, known = stored[number] if number < len(stored) else (None, False)
+        full = f"{node.name}:{arg}:{index}" if self.is_function else None
+        return Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known)
 
     def num_outputs(self, node: Node) -> int | None:
         """How many outputs the node has; None where that is not known."""
@@ -251,15 +269,23 @@ class Graph:
 
     def _tensor_at(self, producer: int, output: str) -> Tensor | None:
         """The output that follows the colon: `1`, or `sum:0` in a function; nothing is output 0."""
-        arg, _, index = output.rpartition(":")
-        if not (index or "0").isdecimal() or len(index) > 9:
+        name, _, digits = output.rpartition(":")
+        if not (digits or "0").isdecimal() or len(digits) > 18:
             return None
-        outputs = self.outputs(producer)
-        if arg:
-            wanted = f"{self.names[producer]}:{arg}:{int(index)}"
-            return next((tensor for tensor in outputs if tensor.arg == wanted), None)
-        number = int(index or "0")
-        return outputs[number] if number < len(outputs) else None
+        wanted = int(digits or "0")
+        node = self.readable_node(producer)
+        args = self.output_args(node) if node is not None else None
+        if node is None or args is None:
+            return None
+        # By arithmetic, never by listing: a node may claim any number of outputs.
+        before = 0
+        for arg in args:
+            index = wanted if name else wanted - before
+            if index < arg.count and name in ("", arg.name):
+                number = before + index
+                return self._output(producer, node, _stored_shapes(node), number, arg.name, index, arg.dtype(index))
+            before += arg.count
+        return None
 
     @cached_property
     def _edges(self) -> tuple[array[int], array[int]]:
@@ -267,12 +293,11 @@ class Graph:
         position_of: dict[str, int] = {}
         for position, name in enumerate(self.names):
             position_of.setdefault(name, position)
-        message = lean("NodeDef").FromString
         found = array("I")  # producer, consumer, slot
         counts = array("I", bytes(4 * (len(self) + 1)))
         for consumer, raw in enumerate(self._raw):
-            for slot, name in enumerate(message(raw).input):
-                source = split_input(text.decode(name))[0]
+            for slot, spelled in enumerate(_raw_inputs(raw)):
+                source = split_input(text.decode(spelled))[0]
                 if source in self._arguments:
                     continue
                 producer = position_of.get(source)
@@ -296,7 +321,7 @@ class Graph:
         found = []
         for place in range(starts[position], starts[position + 1]):
             consumer, slot = targets[2 * place], targets[2 * place + 1]
-            name = self.node(consumer).inputs[slot]
+            name = text.decode(_raw_inputs(self._raw[consumer])[slot])
             found.append(Consumer(consumer, slot, name, name.startswith("^")))
         return found
 
@@ -309,13 +334,26 @@ class Graph:
         """Which nodes use a function's argument."""
         found = []
         for position in range(len(self)):
-            for slot, name in enumerate(self.node(position).inputs):
+            for slot, raw in enumerate(_raw_inputs(self._raw[position])):
+                name = text.decode(raw)
                 if split_input(name)[0] == argument:
                     found.append(Consumer(position, slot, name, name.startswith("^")))
         return found
 
 
-def _stored_shapes(node: Node) -> list[tuple[Shape, bool]]:
+def _raw_inputs(raw: bytes) -> Sequence[bytes]:
+    """The inputs of a serialized NodeDef; none where it is damaged."""
+    try:
+        inputs: Sequence[bytes] = lean("NodeDef").FromString(raw).input
+    except DecodeError:
+        return ()
+    return inputs
+
+
+_Stored = Sequence[tuple[Shape, bool]]
+
+
+def _stored_shapes(node: Node) -> _Stored:
     """What the node itself says about its outputs' shapes, as (shape, stored)."""
     value = node.attr("_output_shapes")
     if value is not None and value.WhichOneof("value") == "list":

@@ -2,7 +2,8 @@
 
 A concrete function receives the variables it captured as its last arguments, in the order of
 `bound_inputs`. From there they are followed through calls, branches and loops into the functions
-below. In the main graph the calls of concrete functions tell which VarHandleOp is which.
+below. In the main graph the calls of concrete functions tell which VarHandleOp is which; those that
+none of them takes are told by the call that restores them, from the keys that it reads.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
+from tfexplore.errors import ModelError
+from tfexplore.formats import tensor_proto
 from tfexplore.formats.graph_def import Node, split_input
 
 if TYPE_CHECKING:
+    from tfexplore.core.graph import Graph
     from tfexplore.core.meta_graph import MetaGraph
 
 # op: (attributes that name functions, how many inputs come before the functions' arguments)
@@ -28,6 +32,10 @@ CALLS: dict[str, tuple[tuple[str, ...], int]] = {
     "Case": (("branches",), 1),
     "StatelessCase": (("branches",), 1),
 }
+_FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+# What may lie between a restored value and its assignment.
+_PASSED_ON = ("Identity", "Reshape", "Cast")
+_MAX_PASSED_ON = 8
 
 
 def called_functions(node: Node, attrs: tuple[str, ...]) -> list[str]:
@@ -45,6 +53,55 @@ def called_functions(node: Node, attrs: tuple[str, ...]) -> list[str]:
     return found
 
 
+def restored_arguments(graph: Graph) -> dict[str, str]:
+    """The checkpoint key that a function's body assigns to each argument: RestoreV2 -> Identity -> AssignVariableOp."""
+    found: dict[str, str] = {}
+    keys_of: dict[int, list[str]] = {}
+    if "RestoreV2" not in graph.ops:
+        return found
+    for position in graph.nodes_by_op("AssignVariableOp"):
+        inputs = graph.node(position).inputs
+        source = _restored_output(graph, inputs[1]) if len(inputs) > 1 else None
+        if source is None:
+            continue
+        restore, index = source
+        if restore not in keys_of:
+            keys_of[restore] = _restored_keys(graph, restore)
+        if index < len(keys_of[restore]):
+            found.setdefault(inputs[0], keys_of[restore][index])
+    return found
+
+
+def _restored_output(graph: Graph, name: str) -> tuple[int, int] | None:
+    """The RestoreV2 node behind an input, and which of its outputs."""
+    for _ in range(_MAX_PASSED_ON):
+        # Not `graph.resolve`: it lists all outputs of a node that has one for each variable.
+        node, output, control = split_input(name)
+        position = None if control else graph.find(node)
+        if position is None:
+            return None
+        if graph.ops[position] == "RestoreV2":
+            index = output.rpartition(":")[2] or "0"
+            return (position, int(index)) if index.isdecimal() and len(index) <= 9 else None
+        inputs = graph.node(position).inputs
+        if graph.ops[position] not in _PASSED_ON or not inputs:
+            return None
+        name = inputs[0]
+    return None
+
+
+def _restored_keys(graph: Graph, restore: int) -> list[str]:
+    inputs = graph.node(restore).inputs
+    position = graph.find(split_input(inputs[1])[0]) if len(inputs) > 1 else None
+    value = graph.node(position).attr("value") if position is not None else None
+    if value is None or value.WhichOneof("value") != "tensor":
+        return []
+    try:
+        return [text.decode(key) for key in tensor_proto.decode_tensor(value.tensor, path="").string_val]
+    except ModelError:
+        return []
+
+
 class Joins:
     """The join of one MetaGraph; nothing is computed before it is asked for."""
 
@@ -60,11 +117,16 @@ class Joins:
 
     @cached_property
     def main_nodes(self) -> dict[str, int]:
-        """Object ids of variables by the name of their node in the main graph."""
+        """Object ids of variables by the name of their node in the main graph.
+
+        What calls bind to their captures comes first, then what the restoring call assigns. Names of
+        variables repeat (Keras 3 stores each variable twice): they only tell where nothing restores.
+        """
         saved, graph = self._meta_graph.objects, self._meta_graph.graph
         found: dict[str, int] = {}
         if saved is None:
             return found
+        restored: dict[str, str] = {}
         for position, op in enumerate(graph.ops):
             if op in CALLS:
                 node = graph.node(position)
@@ -73,8 +135,40 @@ class Joins:
                     bound = saved.concrete_functions.get(function, ())
                     if len(bound) <= len(sources):
                         self._pair(sources[len(sources) - len(bound) :], bound, found)
-        self._add_by_shared_name(found)
+                    if op in _FUNCTION_CALLS:
+                        self._add_restored(function, sources, restored)
+        if restored:
+            self._add_by_key(restored, found)
+        else:
+            self._add_by_shared_name(found)
         return found
+
+    def _add_restored(self, name: str, sources: list[str], restored: dict[str, str]) -> None:
+        """The keys that a called function restores its inputs from, by the nodes that they are."""
+        function = self._meta_graph.functions.get(name)
+        if function is None:
+            return
+        try:
+            keys = restored_arguments(function.graph)
+        except ModelError:  # a damaged function tells nothing
+            return
+        if not keys:
+            return
+        for argument, source in zip(function.inputs, sources, strict=False):
+            if argument.name in keys:
+                restored.setdefault(split_input(source)[0], keys[argument.name])
+
+    def _add_by_key(self, restored: dict[str, str], found: dict[str, int]) -> None:
+        graph = self._meta_graph.graph
+        by_key: dict[str, int] = {}
+        for variable in self._meta_graph.variables:
+            if variable.key is not None and variable.object_id is not None:
+                by_key.setdefault(variable.key, variable.object_id)
+        for name, key in restored.items():
+            if name not in found and key in by_key:
+                position = graph.find(name)
+                if position is not None and graph.ops[position] == "VarHandleOp":
+                    found[name] = by_key[key]
 
     def _pair(self, sources: list[str], bound: tuple[int, ...], found: dict[str, int]) -> None:
         graph = self._meta_graph.graph
@@ -89,8 +183,9 @@ class Joins:
         """A VarHandleOp that no call names is told by its shared_name, where only one variable has that name."""
         saved, graph = self._meta_graph.objects, self._meta_graph.graph
         assert saved is not None
+        known = set(found.values())
         by_name: dict[str, list[int]] = {}
-        for node_id in sorted(self._variable_ids - set(found.values())):
+        for node_id in sorted(self._variable_ids):
             by_name.setdefault(text.decode(saved.message(node_id).variable.name), []).append(node_id)
         for position in graph.nodes_by_op("VarHandleOp"):
             name = graph.names[position]
@@ -98,7 +193,7 @@ class Joins:
                 continue
             value = graph.node(position).attr("shared_name")
             ids = by_name.get(text.decode(value.s) if value is not None else name, [])
-            if len(ids) == 1:
+            if len(ids) == 1 and ids[0] not in known:
                 found[name] = ids[0]
 
     @cached_property

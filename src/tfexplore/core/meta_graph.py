@@ -94,23 +94,34 @@ class MetaGraph:
         return Graph(self.raw_nodes, self.op_defs, path=self.path)
 
     @cached_property
-    def signatures(self) -> tuple[Signature, ...]:
-        """The signatures, `serving_default` first.
-
-        Raises:
-            CorruptError: one cannot be decoded.
-        """
+    def _read_signatures(self) -> tuple[tuple[Signature, ...], tuple[str, ...]]:
         return signatures(self._message.signature_def, path=self.path)
 
-    @cached_property
-    def objects(self) -> ObjectGraph | None:
-        """The object graph; None for a TensorFlow 1 export.
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """The signatures that can be read, `serving_default` first."""
+        return self._read_signatures[0]
 
-        Raises:
-            CorruptError: it cannot be decoded.
-        """
+    @cached_property
+    def _read_objects(self) -> tuple[ObjectGraph | None, tuple[str, ...]]:
         raw = self._message.object_graph_def
-        return saved_object_graph(raw, path=self.path) if raw else None
+        if not raw:
+            return None, ()
+        try:
+            objects = saved_object_graph(raw, path=self.path)
+        except CorruptError as error:
+            return None, (f"the object graph cannot be read: {error}",)
+        return objects, tuple(objects.damaged)
+
+    @property
+    def objects(self) -> ObjectGraph | None:
+        """The object graph; None for a TensorFlow 1 export, and where it is damaged (see `damage`)."""
+        return self._read_objects[0]
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """A sentence for each part that cannot be read."""
+        return (*self._read_signatures[1], *self.functions.damaged, *self._read_objects[1])
 
     @cached_property
     def collections(self) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.formats import wire
-from tfexplore.formats.proto import lean
+from tfexplore.formats.proto import DecodeError, lean
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
 ROOT = "root"
@@ -58,11 +58,19 @@ class ObjectGraph:
 
     Args:
         messages: SavedObject or TrackableObject messages, by node id.
+        concrete_functions: by name, the ids of the objects that each captures (`bound_inputs`).
+        damaged: a sentence for each concrete function that cannot be decoded.
     """
 
-    def __init__(self, messages: Sequence[Any], concrete_functions: dict[str, tuple[int, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        messages: Sequence[Any],
+        concrete_functions: dict[str, tuple[int, ...]] | None = None,
+        damaged: Sequence[str] = (),
+    ) -> None:
         self._messages = messages
         self.concrete_functions = concrete_functions or {}
+        self.damaged = tuple(damaged)
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -174,19 +182,21 @@ def _kind(message: Any) -> tuple[str, str]:
 
 
 def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
-    """The object graph of a SavedModel's MetaGraph.
+    """The object graph of a SavedModel's MetaGraph; concrete functions that cannot be decoded are left out.
 
     Raises:
         CorruptError: the bytes are no SavedObjectGraph.
     """
     message = wire.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
     functions: dict[str, tuple[int, ...]] = {}
-    for entry in message.concrete_functions:
-        function = wire.decode(
-            lean("SavedConcreteFunction"), entry.value, path=path, what="SavedConcreteFunction", offset=None
-        )
-        functions[text.decode(entry.key)] = tuple(function.bound_inputs)
-    return ObjectGraph(message.nodes, functions)
+    damaged: list[str] = []
+    decode = lean("SavedConcreteFunction").FromString
+    for position, entry in enumerate(message.concrete_functions):
+        try:
+            functions[text.decode(entry.key)] = tuple(decode(entry.value).bound_inputs)
+        except DecodeError:
+            damaged.append(f"{path}: concrete function {position:,} of the object graph is no SavedConcreteFunction")
+    return ObjectGraph(message.nodes, functions, damaged)
 
 
 def trackable_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
@@ -203,24 +213,48 @@ def match(saved: ObjectGraph, stored: ObjectGraph) -> dict[int, int]:
     """Which object of a checkpoint belongs to each object of a SavedModel.
 
     Both graphs are walked from their roots along equal attribute names, as TensorFlow's own
-    restore does, so node ids need not agree.
+    restore does, so node ids need not agree. A slot variable is met through its optimizer, where
+    both have one of that name for the same variable.
 
     Returns:
         Ids in `stored` by ids in `saved`, for all that were met.
     """
     found: dict[int, int] = {}
-    if not len(saved) or not len(stored):
-        return found
-    found[0] = 0
-    queue = deque([0])
+    queue: deque[int] = deque()
+    # (original, slot name, slot, the optimizer in `stored`): those whose original is not met yet, by it, and the rest.
+    waiting: dict[int, list[tuple[int, bytes, int, int]]] = {}
+    ready: deque[tuple[int, bytes, int, int]] = deque()
+
+    # One stored object may be met by many of the others.
+    @lru_cache(maxsize=256)
+    def references(theirs: int) -> tuple[dict[bytes, int], dict[tuple[int, bytes], int]]:
+        message = stored.message(theirs)
+        return (
+            {ref.local_name: ref.node_id for ref in message.children},
+            {
+                (ref.original_variable_node_id, ref.slot_name): ref.slot_variable_node_id
+                for ref in message.slot_variables
+            },
+        )
+
+    def meet(ours: int, theirs: int | None) -> None:
+        if theirs is not None and ours not in found and 0 <= ours < len(saved) and 0 <= theirs < len(stored):
+            found[ours] = theirs
+            queue.append(ours)
+            ready.extend(waiting.pop(ours, ()))
+
+    meet(0, 0)
     while queue:
         node_id = queue.popleft()
-        theirs = {ref.local_name: ref.node_id for ref in stored.message(found[node_id]).children}
-        for ref in saved.message(node_id).children:
-            other = theirs.get(ref.local_name)
-            if ref.node_id in found or other is None:
-                continue
-            if 0 <= ref.node_id < len(saved) and 0 <= other < len(stored):
-                found[ref.node_id] = other
-                queue.append(ref.node_id)
+        message, theirs = saved.message(node_id), found[node_id]
+        for ref in message.children:
+            meet(ref.node_id, references(theirs)[0].get(ref.local_name))
+        for ref in message.slot_variables:
+            original = ref.original_variable_node_id
+            slot = (original, ref.slot_name, ref.slot_variable_node_id, theirs)
+            (ready if original in found else waiting.setdefault(original, [])).append(slot)
+        # What attributes lead to is met along them: slots only when that has come to its end.
+        while ready and not queue:
+            original, name, slot_id, optimizer = ready.popleft()
+            meet(slot_id, references(optimizer)[1].get((found[original], name)))
     return found

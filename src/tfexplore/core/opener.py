@@ -157,7 +157,7 @@ def _open_training_directory(path: str, folder: str, cancel: threading.Event | N
                 name = state.model_checkpoint_path
                 notes.append(f"the checkpoint file names {name} as the latest, which is not here")
     if not prefixes:
-        raise NotAModelError("a training directory without a checkpoint: no .index file lies here", path=path)
+        raise _no_checkpoint(path, folder)
     prefixes = sorted(prefixes, key=lambda prefix: (prefix in saved_at, saved_at.get(prefix, 0.0), natural_key(prefix)))
     if latest is None:
         latest = prefixes[-1]
@@ -173,6 +173,17 @@ def _open_training_directory(path: str, folder: str, cancel: threading.Event | N
         notes.append(f"the latest checkpoint cannot be read: {error}")
     size = _size(latest + ".index")
     return Model(path, TRAINING_DIRECTORY, file_bytes=size, checkpoint=checkpoint, checkpoint_files=files, notes=notes)
+
+
+def _no_checkpoint(path: str, folder: str) -> ModelError:
+    """Why a folder that looked like a training directory holds no checkpoint that can be opened."""
+    damaged = sorted((name for name in _list(folder) if name.endswith(".index")), key=natural_key)
+    if not damaged:
+        return NotAModelError("a training directory without a checkpoint: no .index file lies here", path=path)
+    return CorruptError(
+        "this is no checkpoint index, or it is damaged: the table's magic number is missing at its end",
+        path=os.path.join(folder, damaged[0]),
+    )
 
 
 def _open_checkpoint(path: str, prefix: str, cancel: threading.Event | None, tell: Progress) -> Model:

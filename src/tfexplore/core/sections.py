@@ -112,15 +112,9 @@ def _info(info: TensorInfo) -> Row:
 
 
 def _default(raw: bytes, path: str) -> Row:
-    from tfexplore.core.attrs import tensor_values
-    from tfexplore.formats import tensor_proto
+    from tfexplore.core.attrs import plain_tensor
 
-    message = tensor_proto.decode_tensor(raw, path=path)
-    return {
-        "dtype": dtypes.name(message.dtype),
-        "shape": shape_list(tensor_proto.dims(message)),
-        "values": tensor_values(message, path),
-    }
+    return plain_tensor(raw, path)
 
 
 def _signatures(meta_graph: MetaGraph, options: Options) -> Section:
@@ -183,7 +177,16 @@ def _nodes(meta_graph: MetaGraph, options: Options) -> Section:
     names = graph.names
 
     def row(position: int) -> Row:
-        node = graph.node(position)
+        try:
+            node = graph.node(position)
+        except ModelError as error:
+            return {
+                "name": names[position],
+                "op": graph.ops[position],
+                "inputs": [],
+                "device": "",
+                "problem": str(error),
+            }
         found: Row = {"name": node.name, "op": node.op, "inputs": list(node.inputs), "device": node.device}
         if options.attrs:
             values = ((name, node.attr(name)) for name in sorted(node.raw_attrs))

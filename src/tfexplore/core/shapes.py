@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 Shape = tuple[int | None, ...] | None
@@ -21,13 +22,13 @@ def format_shape(shape: Shape) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
+# TensorFlow counts elements in signed 64 bits.
+_MAX_ELEMENTS = 2**63 - 1
+
+
 def num_elements(shape: Shape) -> int | None:
-    """How many elements a fully known shape has, else None."""
-    if shape is None:
+    """How many elements a fully known shape has; None for any other, and for one that no tensor can have."""
+    if shape is None or None in shape:
         return None
-    total = 1
-    for size in shape:
-        if size is None:
-            return None
-        total *= size
-    return total
+    total = math.prod(size for size in shape if size is not None)
+    return total if total <= _MAX_ELEMENTS else None

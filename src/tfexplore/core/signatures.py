@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from tfexplore.core import shapes, text
 from tfexplore.core.natural import NaturalKey, natural_key
 from tfexplore.core.shapes import Shape
+from tfexplore.errors import CorruptError
 from tfexplore.formats import wire
 from tfexplore.formats.proto import lean
 
@@ -61,35 +62,45 @@ def tensor_info(name: str, info: Any) -> TensorInfo:
     return TensorInfo(name, text.decode(info.name), info.dtype, shape)
 
 
-def _infos(entries: Any, path: str) -> tuple[TensorInfo, ...]:
+def _infos(entries: Any, path: str, where: str, damaged: list[str]) -> tuple[TensorInfo, ...]:
     found: dict[str, TensorInfo] = {}
     for entry in entries:
         name = text.decode(entry.key)
-        message = wire.decode(lean("TensorInfo"), entry.value, path=path, what="TensorInfo", offset=None)
+        try:
+            message = wire.decode(lean("TensorInfo"), entry.value, path=path, what="TensorInfo", offset=None)
+        except CorruptError as error:
+            damaged.append(f"{where}, {text.label(name)}: {error}")
+            continue
         found[name] = tensor_info(name, message)
     return tuple(sorted(found.values(), key=lambda info: natural_key(info.name)))
 
 
-def signatures(entries: Any, *, path: str) -> tuple[Signature, ...]:
+def signatures(entries: Any, *, path: str) -> tuple[tuple[Signature, ...], tuple[str, ...]]:
     """All signatures of a MetaGraph: `serving_default`, the others in natural order, then TensorFlow's own (`__…`).
 
     Of entries with one name the last counts, as in a map.
 
-    Raises:
-        CorruptError: a signature's bytes are no SignatureDef.
+    Returns:
+        The signatures that can be read, and a sentence for each part that cannot.
     """
     found: dict[str, Signature] = {}
+    damaged: list[str] = []
     for entry in entries:
         name = text.decode(entry.key)
-        message = wire.decode(lean("SignatureDef"), entry.value, path=path, what="SignatureDef", offset=None)
+        where = f"signature {text.label(name)}"
+        try:
+            message = wire.decode(lean("SignatureDef"), entry.value, path=path, what="SignatureDef", offset=None)
+        except CorruptError as error:
+            damaged.append(f"{where}: {error}")
+            continue
         found[name] = Signature(
             name,
             text.decode(message.method_name),
-            _infos(message.inputs, path),
-            _infos(message.outputs, path),
+            _infos(message.inputs, path, where, damaged),
+            _infos(message.outputs, path, where, damaged),
             {text.decode(default.key): default.value for default in message.defaults},
         )
-    return tuple(sorted(found.values(), key=_order))
+    return tuple(sorted(found.values(), key=_order)), tuple(damaged)
 
 
 def _order(signature: Signature) -> tuple[bool, bool, NaturalKey]:

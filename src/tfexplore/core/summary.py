@@ -50,17 +50,28 @@ def summary(model: Model, tag_set: tuple[str, ...] | None = None) -> dict[str, A
 def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
     """Sentences about what is missing, damaged or easily misread."""
     found = list(model.notes)
-    if meta_graph is None:
-        return found
-    found.extend(meta_graph.functions.damaged)
-    if model.checkpoint is None and not model.notes and meta_graph.variables:
-        found.append("variables/variables.index is missing, so no values can be shown")
-    if model.checkpoint is not None and model.checkpoint.objects_checksum == "bad":
-        found.append("the checkpoint's object graph does not match its checksum, so keys may be joined wrongly")
-    unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
-    if unused:
-        found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
+    checkpoint = model.checkpoint
+    if meta_graph is not None:
+        found.extend(meta_graph.damage)
+        if checkpoint is None and not model.notes and meta_graph.variables:
+            found.append("variables/variables.index is missing, so no values can be shown")
+        unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
+        if unused:
+            found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
+    if checkpoint is not None:
+        found.extend(object_graph_notes(checkpoint))
     return found
+
+
+def object_graph_notes(checkpoint: Checkpoint) -> list[str]:
+    """What is wrong with the object graph that a checkpoint keeps."""
+    try:
+        objects = checkpoint.objects
+    except ModelError as error:
+        return [f"the checkpoint's object graph cannot be read: {error}"]
+    if objects is not None and checkpoint.objects_checksum == "bad":
+        return ["the checkpoint's object graph does not match its checksum: names and keys may be wrong"]
+    return []
 
 
 def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
@@ -101,7 +112,10 @@ def _of_checkpoint(model: Model) -> dict[str, Any]:
 def _values(checkpoint: Checkpoint) -> tuple[list[tuple[str, int, int]], int]:
     """(key, elements, bytes) of each value of a variable, and how many entries are damaged."""
     only: set[str] | None = None
-    objects = checkpoint.objects
+    try:
+        objects = checkpoint.objects
+    except ModelError:
+        objects = None
     if objects is not None:
         only = {
             text.decode(part.checkpoint_key)

@@ -76,8 +76,8 @@ def shorten(text: str, cells: int) -> str:
     if width(text) <= cells:
         return text
     if cells <= 1:
-        return ELLIPSIS[:cells]
-    tail_cells = (cells - 1) * 2 // 3
+        return ELLIPSIS[: max(0, cells)]
+    tail_cells = max(1, (cells - 1) * 2 // 3)
     head_cells = cells - 1 - tail_cells
     return take(text, head_cells) + ELLIPSIS + take(text[::-1], tail_cells)[::-1]
 
@@ -94,32 +94,44 @@ def take(text: str, cells: int) -> str:
     return text
 
 
+# Sizes that a file claims may have thousands of digits, which Python refuses to write out.
+_HUGE = 10**30
+
+
 def count(number: int) -> str:
-    """A whole number with its thousands separated: `1,043`."""
-    return f"{number:,}"
+    """A whole number with its thousands separated: `1,043`; `over 10^30` past what anything can have."""
+    if abs(number) < _HUGE:
+        return f"{number:,}"
+    return "over 10^30" if number > 0 else "under -10^30"
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:
     """`1 node`, `1,043 nodes`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
 def short_count(number: int) -> str:
     """A count in few characters: `964`, `12.3 K`, `5.1 M`."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "K")):
-        if number >= limit:
-            scale = 1e3 if unit == "K" else limit
-            return f"{number / scale:.1f} {unit}"
-    return f"{number:,}"
+    if number < 10_000:
+        return f"{number:,}"
+    if number >= _HUGE:
+        return count(number)
+    for scale, unit in ((10**3, "K"), (10**6, "M"), (10**9, "G"), (10**12, "T")):
+        if number / scale < 999.95:
+            return f"{number / scale:,.1f} {unit}"
+    return count(number)
 
 
 def size(number: int) -> str:
     """A number of bytes: `964 B`, `5.0 KiB`, `12.4 MiB`."""
     if number < 1024:
         return f"{number} B"
+    if number >= _HUGE:
+        return f"{count(number)} B"
     value = float(number)
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+    units = iter(("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))
+    unit = ""
+    while value >= 1023.95 and (larger := next(units, "")):
         value /= 1024
-        if value < 1023.95:
-            return f"{value:.1f} {unit}"
-    return f"{value:,.1f} EiB" if value < 1e6 else f"{number:,} B"
+        unit = larger
+    return f"{value:,.1f} {unit}"

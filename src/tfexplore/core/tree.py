@@ -30,7 +30,7 @@ from tfexplore.core.subjects import (
     TensorInfoSubject,
     VariableSubject,
 )
-from tfexplore.core.summary import notes
+from tfexplore.core.summary import notes, object_graph_notes
 from tfexplore.errors import ModelError
 
 
@@ -208,10 +208,7 @@ def node_item(
     below: Children | None = None,
 ) -> Item:
     """The item of one node, with its output's dtype and shape where it has just one."""
-    try:
-        outputs = graph.outputs(position)
-    except ModelError:
-        outputs = []
+    outputs = graph.outputs(position)
     only = outputs[0] if len(outputs) == 1 else None
     return Item(
         "node",
@@ -277,7 +274,8 @@ def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Chil
 def _saved_objects(meta_graph: MetaGraph) -> Item:
     objects = meta_graph.objects
     if objects is None:
-        return _section("Objects", "none", "No object graph: this is a TensorFlow 1 export.", None)
+        why = "it is damaged" if meta_graph.damage else "this is a TensorFlow 1 export"
+        return _section("Objects", "none", f"No object graph: {why}.", None)
     return _objects(objects, meta_graph, None)
 
 
@@ -332,11 +330,12 @@ def _assets(meta_graph: MetaGraph) -> Item:
 
 def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
     """The headings of one checkpoint."""
-    found = [_keys(checkpoint, None)]
+    remarks = list(map(_note, object_graph_notes(checkpoint)))
+    found = [*remarks, _keys(checkpoint, None)]
     try:
         objects = checkpoint.objects
-    except ModelError as error:
-        return [*found, _note(f"objects cannot be shown: {error}")]
+    except ModelError:
+        return found
     if objects is None:
         found.append(_section("Objects", "none", "No object graph: this checkpoint was saved by names.", None))
     else:
@@ -345,7 +344,10 @@ def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
 
 
 def _keys(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Item:
+    # Bundles sort by bytes, which differs from `str` order only where a key is not UTF-8.
     keys = checkpoint.keys
+    if not all(map(str.isascii, keys)):
+        keys = sorted(keys)
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
         key = keys[position]

@@ -18,7 +18,7 @@ def format_value(value: Any) -> str:
 
     if isinstance(value, bytes):
         cut = f"{text.ELLIPSIS} ({len(value):,} bytes)" if len(value) > _MAX_STRING else ""
-        return f'"{text.visible(text.decode(value[:_MAX_STRING]))}"{cut}'
+        return f'"{text.visible(text.decode(_cut(value)))}"{cut}'
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (int, np.integer)):
@@ -31,6 +31,16 @@ def format_value(value: Any) -> str:
         return f"{float(value):.6g}"
     except (TypeError, ValueError):
         return text.visible(str(value))
+
+
+def _cut(value: bytes) -> bytes:
+    """The beginning of a string, not cut within a character of UTF-8."""
+    if len(value) <= _MAX_STRING:
+        return value
+    end = _MAX_STRING
+    while end > _MAX_STRING - 4 and value[end] & 0xC0 == 0x80:
+        end -= 1
+    return value[:end]
 
 
 def format_flat(array: np.ndarray, limit: int) -> str:
@@ -68,7 +78,8 @@ def format_rows(array: np.ndarray, *, rows: int = 8, columns: int = 5) -> list[s
 def to_plain(array: np.ndarray) -> Any:
     """Nested lists for JSON: strings as `str` (see `text.decode`), complex numbers as [real, imaginary]."""
     if array.ndim:
-        return [to_plain(part) for part in array]
+        # Not by iteration: an object array of one dimension gives bare bytes, which have no dimensions.
+        return [to_plain(array[index, ...]) for index in range(array.shape[0])]
     value: Any = array[()]
     if isinstance(value, bytes):
         return text.decode(value)
@@ -78,4 +89,4 @@ def to_plain(array: np.ndarray) -> Any:
         return [float(value.real), float(value.imag)]
     if array.dtype.kind == "O":
         return format_value(value)
-    return float(value)
+    return int(value) if "int" in array.dtype.name else float(value)

@@ -10,6 +10,7 @@ from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.variables import Variable, value_bytes
 from tfexplore.errors import ModelError
 from tfexplore.formats import tensor_proto
+from tfexplore.formats.graph_def import Node
 from tfexplore.formats.proto import DecodeError, lean
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ def _graph_variable(
     checkpoint: Checkpoint | None,
     marked: bool,
 ) -> Variable:
-    node = graph.node(position)
+    node = graph.readable_node(position) or Node(graph.names[position], graph.ops[position], (), "", {})
     dtype_attr, shape_attr = node.attr("dtype"), node.attr("shape")
     dtype = dtype_attr.type if dtype_attr is not None else 0
-    shape = shapes.from_proto(shape_attr.shape) if shape_attr is not None else None
+    has_shape = shape_attr is not None and shape_attr.WhichOneof("value") == "shape"
+    shape = shapes.from_proto(shape_attr.shape) if shape_attr is not None and has_shape else None
     key = _key(node.name, definition[0] if definition else None, saved_as, checkpoint)
     spec = saved_as[1] if saved_as and saved_as[1] else None
     trainable = definition[1] if definition else (False if marked else None)
@@ -108,7 +110,8 @@ def _saver_keys(graph: Graph) -> dict[str, tuple[str, str]]:
     """(checkpoint key, slice specification) by variable node, as the graph's SaveV2 nodes write them."""
     found: dict[str, tuple[str, str]] = {}
     for position in graph.nodes_by_op("SaveV2"):
-        inputs = [name for name in graph.node(position).inputs if not name.startswith("^")]
+        node = graph.readable_node(position)
+        inputs = [name for name in node.inputs if not name.startswith("^")] if node is not None else []
         if len(inputs) < 3:
             continue
         names, specs = _const_strings(graph, inputs[1]), _const_strings(graph, inputs[2])
@@ -123,7 +126,8 @@ def _const_strings(graph: Graph, name: str) -> list[str]:
     position = graph.resolve(name).producer
     if position is None:
         return []
-    value = graph.node(position).attr("value")
+    node = graph.readable_node(position)
+    value = node.attr("value") if node is not None else None
     if value is None or value.WhichOneof("value") != "tensor":
         return []
     try:
@@ -143,8 +147,8 @@ def _variable_behind(graph: Graph, name: str) -> str | None:
             return graph.names[position]
         if graph.ops[position] not in _READS:
             return None
-        inputs = graph.node(position).inputs
-        if not inputs:
+        node = graph.readable_node(position)
+        if node is None or not node.inputs:
             return None
-        name = inputs[0]
+        name = node.inputs[0]
     return None

@@ -6,6 +6,7 @@ whose last element is repeated up to the shape's size. tensorflow/core/framework
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.errors import CorruptError, UnsupportedError
@@ -86,9 +87,9 @@ def to_array(message: Any, *, path: str, limit: int = 2**28) -> np.ndarray:
         raise CorruptError("a constant has no complete shape", path=path)
     if len(shape) > MAX_DIMS:
         raise UnsupportedError(f"a constant has {len(shape)} dimensions, more than {MAX_DIMS}", path=path)
-    total = 1
-    for size in shape:
-        total *= size
+    total = math.prod(shape)
+    if math.prod(filter(None, shape)) >= 1 << 59:  # numpy cannot even make an empty array of such a shape
+        raise UnsupportedError("a constant's dimensions are larger than any tensor's", path=path)
     itemsize = dtypes.itemsize(number) or 16
     if total * itemsize > limit:
         raise UnsupportedError(f"a constant claims {total:,} elements of {name}, too many to expand", path=path)

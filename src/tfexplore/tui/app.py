@@ -80,6 +80,8 @@ class ExplorerApp(App[None]):
     def on_mount(self) -> None:
         """Opens the model after the first frame."""
         self.query_one(ModelTree).focus()
+        # After `fg` the terminal shows the shell's lines; Textual draws nothing where the size is the same.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self.open_model)
 
     @work(description="opening the model")
