@@ -93,7 +93,7 @@ bench: $(DEV_READY) ## times and memory
 
 ##@ Make anew what the repository ships
 
-.PHONY: schemas optable demo-model lock
+.PHONY: schemas optable demo-model screenshots lock
 schemas: $(DEV_READY) ## the descriptor sets, from formats/proto/*.proto
 	@$(DEV)/bin/python scripts/make_schemas.py
 
@@ -102,6 +102,9 @@ optable: $(DEV_READY) ## the table of TensorFlow's ops
 
 demo-model: $(DEV_READY) ## the demo model and its checkpoints
 	@$(DEV)/bin/python scripts/make_demo.py
+
+screenshots: $(DEV_READY) ## the pictures of the README
+	@$(DEV)/bin/python scripts/make_screenshots.py
 
 lock: $(DEV_READY) ## requirements/*.txt, from pyproject.toml; ARGS=--upgrade takes newer versions
 	@$(DEV)/bin/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt $(ARGS) >/dev/null

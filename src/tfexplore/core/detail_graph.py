@@ -34,6 +34,9 @@ from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
 from tfexplore.formats.graph_def import Node, split_input
 
+# More variables than this behind one node (a call of the whole model) get a block of their own.
+_FEW = 2
+
 
 def meta_graph(subject: MetaGraphSubject, cancel: Cancel) -> Detail:
     """A MetaGraph: tags, writer, counts."""
@@ -117,7 +120,9 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     lines.append(fact("device", found.device or "any"))
     if subject.function is not None:
         lines.append(fact("function", subject.function, FunctionSubject(owner, subject.function)))
-    lines += _variable_lines(owner, subject.function, found)
+    variables = _variable_lines(owner, subject.function, found)
+    if len(variables) <= _FEW:
+        lines += variables
     calls = called_functions(found, CALLS[found.op][0]) if found.op in CALLS else []
     lines += [fact("calls", name, FunctionSubject(owner, name)) for name in calls]
     values = {name: found.attr(name) for name in found.raw_attrs}
@@ -127,6 +132,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
         *(block("outputs", _output_lines(outputs), num_outputs) if len(outputs) > 1 else []),
         *block("inputs", _input_lines(subject, graph.inputs(found))),
         *_used_by(subject),
+        *(block("variables", variables) if len(variables) > _FEW else []),
         *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
     ]
     return Detail(text.label(found.name), "Node", tuple(blocks))

@@ -157,7 +157,10 @@ class MetaGraph:
 
     @cached_property
     def _node_of_object(self) -> dict[int, str]:
-        return {node_id: name for name, node_id in self.joins.main_nodes.items()}
+        found: dict[int, str] = {}
+        for name, node_id in self.joins.main_nodes.items():
+            found.setdefault(node_id, name)  # the node that functions use comes first
+        return found
 
     def node_of(self, variable: Variable) -> str | None:
         """The name of a variable's node in the main graph, where that is known."""

@@ -53,8 +53,6 @@ _ASCII = {
     "checkpoint": "c",
     "note": "!",
 }
-# Below this a name is cut before its dtype and shape are.
-_LEAST_NAME = 12
 
 
 def glyphs() -> dict[str, str]:
@@ -84,7 +82,7 @@ def facts_of(item: Item) -> str:
 
 
 def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells: int, problem: str | None) -> RowLabel:
-    """An item's row in at most `cells` cells: the name loses its middle before its facts go."""
+    """An item's row in at most `cells` cells."""
     glyph = glyphs()
     fold = glyph["open" if expanded else "closed"] if is_branch else " "
     mark = glyph.get(item.kind, "")
@@ -96,9 +94,11 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
     facts = f"cannot be read: {problem}" if problem is not None else facts_of(item)
     name_cells, facts_cells = text.width(name), text.width(facts)
     if facts and name_cells + 2 + facts_cells > room:
-        name_room = max(min(name_cells, _LEAST_NAME), room - 2 - facts_cells)
-        name = text.shorten(name, max(1, min(room, name_room)))
-        facts = text.shorten(facts, max(0, room - 2 - text.width(name)))
+        # The name has up to three fifths of the row before its facts give way, from their end.
+        name = text.shorten(name, max(1, min(room, max(room * 3 // 5, room - 2 - facts_cells))))
+        facts_room = max(0, room - 2 - text.width(name))
+        facts = facts if facts_cells <= facts_room else text.take(facts, max(0, facts_room - 1)) + text.ELLIPSIS
+        facts = facts if facts_room > 1 else ""
     elif not facts:
         name = text.shorten(name, max(1, room))
     style = {"note": "note", "section": "section", "model": "section"}.get(item.kind, "name")

@@ -64,7 +64,7 @@ class Session:
         self.shown: Shown | None = None
         self.trail: list[Shown] = []
         self._loading: set[tuple[int, int]] = set()
-        self._facts = ""
+        self._facts: list[str] = []
 
     # -- opening --
 
@@ -82,6 +82,7 @@ class Session:
             roots = await self.loader.roots(model)
         finally:
             self._say("")
+        self._facts = _facts(model)
         self.outline = Outline(roots.items)
         self.cursor = 0
         self._tell(Topic.ROWS)
@@ -114,21 +115,8 @@ class Session:
 
     @property
     def facts(self) -> str:
-        """What the header says of the model: kind, tag-set, size."""
-        model = self.model
-        if model is None:
-            return ""
-        parts = [model.kind_name]
-        if len(model.meta_graphs) == 1:
-            parts.append(text.visible(",".join(model.meta_graphs[0].tags)) or "(no tags)")
-        elif model.meta_graphs:
-            parts.append(text.plural(len(model.meta_graphs), "MetaGraph"))
-        if model.checkpoint is not None:
-            parts.append(text.plural(len(model.checkpoint.keys), "key"))
-        if model.checkpoint_files:
-            parts.append(text.plural(len(model.checkpoint_files), "checkpoint"))
-        parts.append(text.size(model.file_bytes))
-        return " · ".join(parts)
+        """What the header says of the model: kind, tag-set, how much it holds."""
+        return " · ".join(self._facts)
 
     # -- the tree --
 
@@ -285,3 +273,25 @@ class Session:
         self.loader.close()
         if self.model is not None:
             self.model.close()
+
+
+def _facts(model: Model) -> list[str]:
+    """Kind, tag-set, variables and sizes; what they need the tree's first level has read already."""
+    parts = [model.kind_name]
+    if len(model.meta_graphs) == 1:
+        meta_graph = model.meta_graphs[0]
+        parts.append(text.visible(",".join(meta_graph.tags)) or "(no tags)")
+        try:
+            parameters = sum(variable.parameters for variable in meta_graph.counted_variables)
+            counted = text.plural(len(meta_graph.variables), "variable")
+            parts.append(f"{counted}, {text.short_count(parameters)} parameters")
+        except ModelError:  # the tree says so in the heading's place
+            parts.append("variables cannot be read")
+    elif model.meta_graphs:
+        parts.append(text.plural(len(model.meta_graphs), "MetaGraph"))
+    elif model.checkpoint is not None:
+        parts.append(text.plural(len(model.checkpoint.keys), "key"))
+    if model.checkpoint_files:
+        parts.append(text.plural(len(model.checkpoint_files), "checkpoint"))
+    parts.append(text.size(model.file_bytes))
+    return parts

@@ -16,6 +16,7 @@ from tfexplore.core.subjects import Subject
 from tfexplore.tui.session import Session
 from tfexplore.tui.widgets.line_view import LineView
 
+_LEAST_LABEL = 10  # blocks of short labels stand below each other
 _MAX_LABEL = 24
 # A value is wrapped, not cut; one of more lines than this is cut, which it says.
 _MAX_WRAPPED = 40
@@ -131,9 +132,9 @@ class DetailPane(LineView):
 
 def _lay_out(detail: Detail, cells: int) -> list[_Drawn]:
     drawn: list[_Drawn] = []
-    widest = max((text.width(line.label) for line in detail.lines()), default=0)
-    label_cells = min(widest, _MAX_LABEL, cells // 3)
     for block in detail.blocks:
+        widest = max((text.width(line.label) for line in block.lines), default=0)
+        label_cells = min(max(widest, _LEAST_LABEL), _MAX_LABEL, cells // 3)
         if block.title:
             if drawn:
                 drawn.append(_Drawn("", "", "", None))
