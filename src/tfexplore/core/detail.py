@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tfexplore.core import attrs, shapes, text
+from tfexplore.core import shapes, text
 from tfexplore.core.subjects import Subject
 
 # Inputs, outputs, uses and the like that are listed before the rest is counted.
@@ -85,6 +85,8 @@ def tensor_text(dtype_name: str, shape: shapes.Shape, stored: bool) -> str:
 
 def attr_lines(raw_attrs: dict[str, Any], path: str, hidden: Iterable[str] = ()) -> Iterable[Line]:
     """Attributes by name, readable."""
+    from tfexplore.core import attrs
+
     skip = set(hidden)
     for name in sorted(raw_attrs):
         if name not in skip:

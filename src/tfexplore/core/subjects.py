@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tfexplore.core.checkpoint import Checkpoint
-from tfexplore.core.functions import Argument
-from tfexplore.core.graph import Graph
-from tfexplore.core.meta_graph import Asset, MetaGraph
-from tfexplore.core.model import CheckpointFile, Model
-from tfexplore.core.objects import ObjectGraph
-from tfexplore.core.signatures import Signature, TensorInfo
-from tfexplore.core.variables import Variable
+if TYPE_CHECKING:
+    from tfexplore.core.checkpoint import Checkpoint
+    from tfexplore.core.functions import Argument
+    from tfexplore.core.graph import Graph
+    from tfexplore.core.meta_graph import Asset, MetaGraph
+    from tfexplore.core.model import CheckpointFile, Model
+    from tfexplore.core.objects import ObjectGraph
+    from tfexplore.core.signatures import Signature, TensorInfo
+    from tfexplore.core.variables import Variable
 
 
 @dataclass(frozen=True, slots=True)

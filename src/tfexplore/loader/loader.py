@@ -1,21 +1,23 @@
-"""What the screens and the streaming commands ask for, awaited."""
+"""What the screens and the streaming commands ask for, awaited.
+
+The core is imported by the first job that needs it, in its thread: the first frame does not wait for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfexplore.core.describe import describe
-from tfexplore.core.detail import Detail
 from tfexplore.core.items import Children, Item
-from tfexplore.core.model import Model
-from tfexplore.core.opener import open_model
-from tfexplore.core.sections import Options, Row, section
 from tfexplore.core.subjects import Subject
-from tfexplore.core.tree import root_items
 from tfexplore.errors import Cancelled
 from tfexplore.loader.tasks import Context, Progress, Tasks
+
+if TYPE_CHECKING:
+    from tfexplore.core.detail import Detail
+    from tfexplore.core.model import Model
+    from tfexplore.core.sections import Options, Row
 
 DETAIL = "detail"
 OPEN = "open"
@@ -49,13 +51,21 @@ class Loader:
         """
 
         def job(context: Context) -> Model:
+            from tfexplore.core.opener import open_model
+
             return open_model(path, cancel=context.cancel, progress=lambda what: context.report(Progress(what)))
 
-        return await self.tasks.run(job, channel=OPEN, on_progress=on_progress, discard=Model.close)
+        return await self.tasks.run(job, channel=OPEN, on_progress=on_progress, discard=lambda model: model.close())
 
     async def roots(self, model: Model) -> Page:
         """The first level of a model's tree; raises as `page`."""
-        items = await self.tasks.run(lambda context: tuple(root_items(model)))
+
+        def job(context: Context) -> tuple[Item, ...]:
+            from tfexplore.core.tree import root_items
+
+            return tuple(root_items(model))
+
+        items = await self.tasks.run(job)
         return Page(items, 0, len(items))
 
     async def page(self, children: Children, start: int, count: int) -> Page:
@@ -79,7 +89,13 @@ class Loader:
             ModelError: that part of the model cannot be read.
             Cancelled: a newer detail was asked for.
         """
-        return await self.tasks.run(lambda context: describe(subject, context.cancel), channel=DETAIL)
+
+        def job(context: Context) -> Detail:
+            from tfexplore.core.describe import describe
+
+            return describe(subject, context.cancel)
+
+        return await self.tasks.run(job, channel=DETAIL)
 
     async def rows(
         self,
@@ -99,6 +115,8 @@ class Loader:
         """
 
         def job(context: Context) -> Iterator[list[Row]]:
+            from tfexplore.core.sections import Options, section
+
             found = section(model, name, (options or Options())._replace(cancel=context.cancel))
             rows: list[Row] = []
             done = 0

@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tfexplore.errors import Cancelled
 
@@ -52,9 +52,12 @@ class Context:
 class _Latest:
     """Hands progress to the loop; of reports that come faster than the loop takes them the last one counts."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, tell: Callable[[Progress], None], cancel: threading.Event
+    ) -> None:
         self._loop = loop
         self._tell = tell
+        self._cancel = cancel
         self._lock = threading.Lock()
         self._waiting: Progress | None = None
 
@@ -68,7 +71,7 @@ class _Latest:
     def _deliver(self) -> None:
         with self._lock:
             progress, self._waiting = self._waiting, None
-        if progress is not None:
+        if progress is not None and not self._cancel.is_set():
             self._tell(progress)
 
 
@@ -78,6 +81,42 @@ def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *
     except RuntimeError:  # the loop has been closed: nobody is left to tell
         return False
     return True
+
+
+class _HandOver(Generic[T]):
+    """An answer on its way from a thread to the loop; one that nobody takes is discarded, on whichever side it is."""
+
+    def __init__(self, discard: Callable[[T], None] | None) -> None:
+        self._discard = discard
+        self._lock = threading.Lock()
+        self._answers: list[T] = []
+        self._closed = False
+
+    def give(self, answer: T) -> None:
+        with self._lock:
+            if not self._closed:
+                self._answers.append(answer)
+                return
+        if self._discard is not None:
+            self._discard(answer)
+
+    def take(self) -> T:
+        with self._lock:
+            return self._answers.pop()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            late, self._answers = self._answers, []
+        if self._discard is not None:
+            for answer in late:
+                self._discard(answer)
+
+
+def _ignore(done: asyncio.Future[None]) -> None:
+    """Looks at the outcome of a job that nobody waits for, so that asyncio does not report it as lost."""
+    if not done.cancelled():
+        done.exception()
 
 
 @dataclass(slots=True)
@@ -112,7 +151,7 @@ class Tasks:
         loop = asyncio.get_running_loop()
         context = Context()
         if on_progress is not None:
-            context.report = _Latest(loop, on_progress).report
+            context.report = _Latest(loop, on_progress, context.cancel).report
         if channel is not None:
             self.cancel(channel)
         job = _Job(context, channel, loop.create_future())
@@ -146,29 +185,27 @@ class Tasks:
             Exception: what the job raised.
         """
         job = self._start(channel, on_progress)
+        hand_over = _HandOver(discard)
 
-        def begin() -> T:
+        def begin() -> None:
             if job.context.cancel.is_set():
                 raise Cancelled
-            return work(job.context)
+            try:
+                hand_over.give(work(job.context))
+            except StopIteration as error:  # no future can carry one
+                raise RuntimeError("a job raised StopIteration") from error
 
-        def drop(late: asyncio.Future[T]) -> None:
-            if not late.cancelled() and late.exception() is None and discard is not None:
-                discard(late.result())
-
-        answer = asyncio.get_running_loop().run_in_executor(self._executor, begin)
-        taken = False
+        done = asyncio.get_running_loop().run_in_executor(self._executor, begin)
         try:
-            ends: set[asyncio.Future[Any]] = {answer, job.cancelled}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({done, job.cancelled}, return_when=asyncio.FIRST_COMPLETED)
             if job.context.cancel.is_set():
                 raise Cancelled
-            taken = True
-            return answer.result()
+            done.result()
+            return hand_over.take()
         finally:
             self._end(job)
-            if not taken:
-                answer.add_done_callback(drop)
+            hand_over.close()
+            done.add_done_callback(_ignore)
 
     async def stream(
         self,

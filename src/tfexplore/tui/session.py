@@ -7,14 +7,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from tfexplore.core import text
 from tfexplore.core.detail import Block, Detail, Line
-from tfexplore.core.model import Model
 from tfexplore.core.subjects import ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader, Progress
 from tfexplore.tui.outline import PAGE, Node, Outline, Row
+
+if TYPE_CHECKING:
+    from tfexplore.core.model import Model
 
 _OPENED_FIRST = ("section", "signature")
 

@@ -1,0 +1,243 @@
+"""The loader on the packaged demo: opening, pages, details and rows, awaited; and that nothing stays open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loader.test_tasks import DEADLINE, loader_threads, until
+from tfexplore.core.describe import describe
+from tfexplore.core.model import SAVED_MODEL, TRAINING_DIRECTORY, Model
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import Options, section
+from tfexplore.core.tree import root_items
+from tfexplore.demo import FOLDER
+from tfexplore.errors import Cancelled, ModelError, NotFoundError, UsageError
+from tfexplore.loader import Loader, Progress
+from tfexplore.loader import loader as loader_module
+
+RANKER = str(FOLDER / "ranker")
+TRAINING = str(FOLDER / "training")
+
+
+def open_under(folder: str) -> list[str]:
+    """The files below a folder that this process has open."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            path = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue
+        if path.startswith(folder):
+            found.append(path)
+    return sorted(found)
+
+
+def open_with_data(path: str) -> Model:
+    """A model whose first data file is open: an index alone is closed once it is read."""
+    model = open_model(path)
+    assert model.checkpoint is not None
+    model.checkpoint.bundle.shard(0)
+    return model
+
+
+@pytest.fixture
+async def loader() -> AsyncIterator[Loader]:
+    loader = Loader()
+    yield loader
+    loader.close()
+    await until(lambda: not loader_threads())
+
+
+async def test_opens_both_parts_of_the_demo(loader: Loader) -> None:
+    seen: list[Progress] = []
+    with await loader.open(RANKER, seen.append) as model:
+        assert model.kind == SAVED_MODEL
+        assert model.checkpoint is not None
+        model.checkpoint.bundle.shard(0)
+        assert open_under(RANKER)
+    with await loader.open(TRAINING) as model:
+        assert model.kind == TRAINING_DIRECTORY
+        assert len(model.checkpoint_files) == 3
+    assert seen
+    assert all(progress.what for progress in seen)
+    assert open_under(str(FOLDER)) == []
+
+
+async def test_roots_and_pages_are_those_of_the_tree(loader: Loader) -> None:
+    with await loader.open(RANKER) as model:
+        roots = await loader.roots(model)
+        assert [item.label for item in roots.items] == [item.label for item in root_items(model)]
+        assert (roots.start, roots.total) == (0, len(roots.items))
+        walked = 0
+        for item in roots.items:
+            if item.children is None:
+                continue
+            everything = item.children.page(0, item.children.load())
+            page = await loader.page(item.children, 0, 10_000)
+            assert [child.label for child in page.items] == [child.label for child in everything]
+            assert page.total == len(everything)
+            part = await loader.page(item.children, 1, 2)
+            assert [child.label for child in part.items] == [child.label for child in everything[1:3]]
+            assert (part.start, part.total) == (1, page.total)
+            assert (await loader.page(item.children, page.total, 5)).items == ()
+            walked += 1
+        assert walked > 3
+
+
+async def test_a_detail_is_what_describe_gives(loader: Loader) -> None:
+    with await loader.open(RANKER) as model:
+        for item in (await loader.roots(model)).items:
+            assert await loader.detail(item.subject) == describe(item.subject)
+
+
+async def test_a_newer_detail_cancels_an_older_one(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, started = threading.Event(), threading.Event()
+
+    def slow(subject: Any, cancel: threading.Event) -> Any:
+        if subject is first:
+            started.set()
+            assert gate.wait(DEADLINE)
+        return describe(subject, cancel)
+
+    monkeypatch.setattr("tfexplore.core.describe.describe", slow)
+    with await loader.open(RANKER) as model:
+        first, second = (item.subject for item in (await loader.roots(model)).items[:2])
+        waiting = asyncio.create_task(loader.detail(first))
+        await until(started.is_set)
+        assert await loader.detail(second) == describe(second)
+        with pytest.raises(Cancelled):
+            await waiting
+        gate.set()
+
+
+@pytest.mark.parametrize(("name", "batch"), [("nodes", 7), ("variables", 1), ("functions", 500), ("assets", 6)])
+async def test_rows_are_those_of_the_section_in_batches(loader: Loader, name: str, batch: int) -> None:
+    seen: list[Progress] = []
+    with await loader.open(RANKER) as model:
+        batches = [rows async for rows in loader.rows(model, name, batch=batch, on_progress=seen.append)]
+        expected = list(section(model, name, Options()))
+    assert expected
+    assert [row for rows in batches for row in rows] == expected
+    assert all(len(rows) == batch for rows in batches[:-1])
+    assert 0 < len(batches[-1]) <= batch
+    if len(expected) >= batch:
+        assert seen[-1] == Progress(name, len(expected) // batch * batch)
+
+
+async def test_rows_of_no_section(loader: Loader) -> None:
+    with await loader.open(TRAINING) as model, pytest.raises(UsageError):
+        _ = [rows async for rows in loader.rows(model, "nodes")]
+
+
+async def test_rows_left_early_cancel_their_job(loader: Loader) -> None:
+    with await loader.open(RANKER) as model:
+        stream = loader.rows(model, "nodes", batch=1)
+        assert len(await anext(stream)) == 1
+        assert loader.tasks.running == 1
+        await stream.aclose()
+        assert loader.tasks.running == 0
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "garbage", "folder"])
+async def test_a_path_that_cannot_be_read(loader: Loader, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "model"
+    if what == "empty":
+        path.mkdir()
+        (path / "saved_model.pb").touch()
+    elif what == "garbage":
+        path.write_bytes(b"\xff" * 100)
+    elif what == "folder":
+        path.mkdir()
+    with pytest.raises(NotFoundError if what == "missing" else ModelError, match="model"):
+        await loader.open(str(path))
+    assert loader.tasks.running == 0
+    assert open_under(str(tmp_path)) == []
+
+
+async def test_children_that_cannot_be_read(loader: Loader) -> None:
+    class Bad:
+        def load(self, cancel: Any = None) -> int:
+            raise ModelError("damaged")
+
+        def page(self, start: int, stop: int, cancel: Any = None) -> list[Any]:
+            raise AssertionError
+
+    with pytest.raises(ModelError, match="damaged"):
+        await loader.page(Bad(), 0, 1)
+
+
+async def test_a_cancelled_open_leaves_nothing_open(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, gate = threading.Event(), threading.Event()
+    models: list[Model] = []
+
+    def slow(path: str, **options: Any) -> Model:
+        model = open_with_data(path)
+        models.append(model)
+        opened.set()
+        assert gate.wait(DEADLINE)  # it has opened its files, and looks at `cancel` no more
+        return model
+
+    monkeypatch.setattr("tfexplore.core.opener.open_model", slow)
+    gc.collect()
+    assert open_under(str(FOLDER)) == []
+    waiting = asyncio.create_task(loader.open(RANKER))
+    await until(opened.is_set)
+    assert open_under(RANKER)
+    assert loader.tasks.cancel_all() == 1
+    with pytest.raises(Cancelled):
+        await waiting
+    gate.set()
+    await until(lambda: open_under(RANKER) == [])
+    assert models  # closed, not merely collected
+
+
+async def test_a_newer_open_closes_the_older(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, gate = threading.Event(), threading.Event()
+    models: list[Model] = []
+
+    def slow(path: str, **options: Any) -> Model:
+        model = open_with_data(path)
+        models.append(model)
+        if path == RANKER:
+            opened.set()
+            assert gate.wait(DEADLINE)
+        return model
+
+    monkeypatch.setattr("tfexplore.core.opener.open_model", slow)
+    waiting = asyncio.create_task(loader.open(RANKER))
+    await until(opened.is_set)
+    with await loader.open(TRAINING) as model:
+        assert model.kind == TRAINING_DIRECTORY
+        with pytest.raises(Cancelled):
+            await waiting
+        gate.set()
+        await until(lambda: open_under(RANKER) == [])
+        assert open_under(TRAINING)
+    assert open_under(TRAINING) == []
+
+
+async def test_an_open_is_told_to_stop(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancels: list[threading.Event] = []
+
+    def endless(path: str, *, cancel: threading.Event, progress: Any) -> Model:
+        progress("reading")
+        cancels.append(cancel)
+        assert cancel.wait(DEADLINE)
+        raise Cancelled
+
+    monkeypatch.setattr("tfexplore.core.opener.open_model", endless)
+    seen: list[str] = []
+    waiting = asyncio.create_task(loader.open(RANKER, lambda progress: seen.append(progress.what)))
+    await until(lambda: seen == ["reading"])
+    loader.close()
+    with pytest.raises(Cancelled):
+        await waiting
+    assert cancels[0].is_set()
