@@ -21,7 +21,6 @@ from tfexplore.core.tree import root_items
 from tfexplore.demo import FOLDER
 from tfexplore.errors import Cancelled, ModelError, NotFoundError, UsageError
 from tfexplore.loader import Loader, Progress
-from tfexplore.loader import loader as loader_module
 
 RANKER = str(FOLDER / "ranker")
 TRAINING = str(FOLDER / "training")

@@ -20,7 +20,7 @@ DEADLINE = 10
 async def until(happened: Callable[[], Any]) -> Any:
     """Waits until a condition holds; the loop goes on meanwhile."""
     async with asyncio.timeout(DEADLINE) if hasattr(asyncio, "timeout") else _Timeout():
-        while not (result := happened()):
+        while not (result := happened()):  # noqa: ASYNC110 (conditions of any kind)
             await asyncio.sleep(0.005)
     return result
 
@@ -328,7 +328,7 @@ async def test_a_slow_reader_holds_the_producer_back(tasks: Tasks) -> None:
 
     def job(context: Context) -> Iterator[int]:
         nonlocal made
-        for made in itertools.count(1):
+        for made in itertools.count(1):  # noqa: UP028 (the test looks at `made`)
             yield made
 
     stream = tasks.stream(job)
@@ -387,7 +387,7 @@ async def test_an_error_comes_after_the_batches_before_it(tasks: Tasks) -> None:
         raise ModelError("the 21st is bad")
 
     seen = []
-    with pytest.raises(ModelError, match="21st"):
+    with pytest.raises(ModelError, match="21st"):  # noqa: PT012 (what comes before the error counts)
         async for batch in tasks.stream(job):
             seen.append(batch)  # noqa: PERF401 (what came before the error counts)
     assert seen == list(range(20))

@@ -8,6 +8,7 @@ control characters, no bidi or zero-width characters and no markup meaning of it
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
@@ -61,7 +62,16 @@ def label(name: str) -> str:
 
 def width(text: str) -> int:
     """How many terminal cells visible text takes."""
-    return len(text) if text.isascii() else sum(map(_cells, text))
+    return len(text) if text.isascii() else sum(_each_cells(text))
+
+
+def _each_cells(text: str) -> Iterator[int]:
+    """The cells of each character; a variation selector that makes a narrow one an emoji adds one."""
+    before = 0
+    for character in text:
+        cells = _cells(character)
+        yield int(before == 1) if character == "\ufe0f" else cells
+        before = cells
 
 
 @lru_cache(maxsize=4096)
@@ -87,8 +97,8 @@ def take(text: str, cells: int) -> str:
     if text.isascii():
         return text[:cells]
     used = 0
-    for position, character in enumerate(text):
-        used += _cells(character)
+    for position, found in enumerate(_each_cells(text)):
+        used += found
         if used > cells:
             return text[:position]
     return text

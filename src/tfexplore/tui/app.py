@@ -50,6 +50,7 @@ class ExplorerApp(App[None]):
             tooltip="Back to the shell; fg returns",
         ),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Close the model and leave"),
+        Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_too", tooltip="Close the model and leave"),
         Binding(
             "ctrl+c",
             "interrupt",
@@ -91,7 +92,7 @@ class ExplorerApp(App[None]):
             await self.session.open()
             await self.session.read_detail()
         except Cancelled:
-            if self.session.model is None:
+            if not len(self.session.outline):  # nothing to look at
                 self.exit(return_code=INTERRUPTED)
         except ModelError as error:
             self.failure = error

@@ -70,6 +70,7 @@ class ModelTree(LineView):
         super().__init__(id=id)
         self.session = session
         self.border_title = "Model"
+        self._asking = False
 
     @property
     def line_count(self) -> int:
@@ -92,7 +93,7 @@ class ModelTree(LineView):
         if row is None:
             return []
         if row.node is None or row.node.item is None:
-            self.post_message(self.RowsSeen(line, max(1, self.scrollable_content_region.height)))
+            self._ask_for_rows()
             return [Segment("  " * min(row.parent.depth + 1, 20) + "  …", self.piece_style("row--facts"))]
         node = row.node
         label = row_label(
@@ -104,6 +105,18 @@ class ModelTree(LineView):
             problem=node.problem,
         )
         return [Segment(piece, self.piece_style(f"row--{style}")) for piece, style in label.pieces]
+
+    def _ask_for_rows(self) -> None:
+        """Tells once a frame, after it, that rows are missing."""
+        if not self._asking:
+            self._asking = True
+            self.call_after_refresh(self._tell_rows_seen)
+
+    def _tell_rows_seen(self) -> None:
+        self._asking = False
+        # To the application itself: what is called after a refresh runs as the screen, and a message of the
+        # screen's does not bubble past it.
+        self.app.post_message(self.RowsSeen(self.scroll_offset.y, max(1, self.scrollable_content_region.height)))
 
     def _node(self) -> Node | None:
         row = self.session.row_at_cursor()
