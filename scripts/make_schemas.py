@@ -13,14 +13,14 @@ FOLDER = Path(__file__).resolve().parent.parent / "src" / "tfexplore" / "formats
 
 def compile_schema(source: Path) -> bytes:
     """The serialized FileDescriptorSet of one .proto file that imports nothing."""
+    import subprocess
     import tempfile
-
-    from grpc_tools import protoc
 
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "out.desc"
-        arguments = ["protoc", f"--proto_path={source.parent}", f"--descriptor_set_out={target}", source.name]
-        if protoc.main(arguments):
+        # In a process of its own: beside TensorFlow's protobuf in one process the compiler crashes.
+        compiler = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={source.parent}"]
+        if subprocess.run([*compiler, f"--descriptor_set_out={target}", source.name], check=False).returncode:
             sys.exit(f"{source.name}: protoc failed")
         return target.read_bytes()
 

@@ -39,7 +39,7 @@ class ModelError(TfexploreError):
         super().__init__(what)
 
     def __str__(self) -> str:
-        where = "" if self.path is None else f"{self.path}: "
+        where = "" if self.path is None else f"{self.path or '(an empty path)'}: "
         at = "" if self.offset is None else f" at byte {self.offset:,}"
         hint = "" if self.hint is None else f"; {self.hint}"
         return f"{where}{self.what}{at}{hint}"

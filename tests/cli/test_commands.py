@@ -180,7 +180,7 @@ def test_every_line_has_as_many_fields(run: Run) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    for words in (["show", MODEL, "nodes"], ["show", MODEL, "tensors", "--json", "--attrs"]):
+    for words in (["show", MODEL, "nodes"], ["show", MODEL, "nodes", "--json", "--attrs"]):
         with subprocess.Popen(
             command(words), env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as child:
@@ -191,6 +191,28 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
             said = child.stderr.read()
             assert child.wait(DEADLINE) in (0, 141)
         assert said == b""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [MODEL, "variables", "--function", "f"],
+        [MODEL, "keys", "--attrs"],
+        [MODEL, "summary", "--match", "x"],
+        [TRAINING, "keys", "--tag-set", "serve"],
+        [MODEL, "nodes", "--tag-set", ""],
+    ],
+)
+def test_an_option_that_a_section_does_not_heed_is_refused(run: Run, words: list[object]) -> None:
+    found = run("show", *words)
+    assert found.code == 2
+    assert found.out == ""
+
+
+def test_attributes_stand_in_the_text_as_well(run: Run) -> None:
+    lines = run("show", MODEL, "nodes", "--attrs", "--match", "^Const$").out.splitlines()
+    assert len(lines) == 1
+    assert '"dtype": "int64"' in lines[0]
 
 
 @pytest.mark.parametrize("closing", ["1>&-", "2>&-", "1>&- 2>&-"])
@@ -290,3 +312,19 @@ def test_colours_only_where_a_terminal_wants_them() -> None:
     assert b"\x1b[" in out
     assert out.replace(b"\x1b[2m", b"").replace(b"\x1b[0m", b"") == plain[0][1]
     assert b"\x1b" not in process("show", MODEL, "ops").stdout
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"), [(MemoryError(), "memory"), (ZeroDivisionError("odd"), "ZeroDivisionError")]
+)
+def test_a_failure_of_our_own_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, failure: Exception, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("tfexplore.cli.show.section", fail)
+    found = run("show", MODEL)
+    assert found.code == 70
+    assert said in found.err
+    assert found.err.count("\n") == 1

@@ -371,3 +371,33 @@ def test_a_shape_attribute_of_another_kind_is_no_scalar(tmp_path: Path) -> None:
     ]
     write_saved_model(tmp_path, meta_graph(nodes=odd))
     assert [(row["shape"], row["bytes"]) for row in rows(tmp_path, "variables")] == [(None, None), (None, None)]
+
+
+def test_a_damaged_call_hides_no_detail(tmp_path: Path) -> None:
+    bad = node(b"call", b"StatefulPartitionedCall", [b"x"]) + DAMAGED_ATTR
+    whole = parts()
+    functions = [*whole["functions"][:2], function(b"h", [b"x"], {b"out": b"i:output:0"}, [identity(b"i", b"x"), bad])]
+    folder = written(tmp_path, {"nodes": [*whole["nodes"], bad], "functions": functions})
+    with open_model(str(folder)) as model:
+        described = 0
+        for item in items(model):
+            if item.kind in ("node", "variable", "function", "input", "output") and item.label != "call":
+                described += bool(describe(item.subject).blocks)
+        assert described > 10
+    assert any("damaged" in str(row.get("problem", "")) or "problem" in row for row in rows(folder, "nodes"))
+
+
+def test_a_page_of_objects_reads_no_grandchildren(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfexplore.core.objects import ObjectGraph
+
+    wide = user_object([(b"a%d" % place, 1) for place in range(300)])
+    graph = object_graph([wide, user_object([(b"b%d" % place, 2) for place in range(300)]), user_object([])])
+    write_saved_model(tmp_path, meta_graph(objects=graph))
+    read: list[int] = []
+    original = ObjectGraph.object
+    monkeypatch.setattr(ObjectGraph, "object", lambda self, place: read.append(place) or original(self, place))
+    with open_model(str(tmp_path)) as model:
+        heading = next(item for item in root_items(model) if item.label == "Objects")
+        assert heading.children is not None
+        assert len(heading.children.page(0, 250)) == 250
+    assert read == [0]

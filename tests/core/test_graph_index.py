@@ -192,3 +192,38 @@ def test_consumers_are_the_inputs_turned_round(nodes: list[tuple[bytes, list[byt
         for use in found.consumers(position)
     ]
     assert sorted(forward) == sorted(backward)
+
+
+def test_a_consumer_with_many_inputs_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tfexplore.core import graph as module
+
+    found = graph(placeholder(b"x"), node(b"fan", b"AddN", [b"x"] * 3000, N=attr(i=3000), T=attr(type=1)))
+    found.load_edges()
+    decoded: list[bytes] = []
+    original = module._raw_inputs
+    monkeypatch.setattr(module, "_raw_inputs", lambda raw: decoded.append(raw) or original(raw))
+    assert len(found.consumers(0)) == 3000
+    assert len(decoded) == 1
+    assert [use.slot for use in found.consumers(0, 5)] == [0, 1, 2, 3, 4]
+
+
+def test_a_producer_of_many_inputs_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = graph(split(b"s", b"x", 500), node(b"all", b"AddN", [b"s:%d" % place for place in range(500)]))
+    asked: list[int] = []
+    original = found.node
+    monkeypatch.setattr(found, "node", lambda position: asked.append(position) or original(position))
+    inputs = found.inputs(original(1))
+    assert [item.tensor.name for item in inputs if item.tensor] == [f"s:{place}" for place in range(500)]
+    assert asked.count(0) == 1
+    assert len(found.inputs(original(1), limit=7)) == 7
+
+
+def test_edges_and_inputs_are_cancelled() -> None:
+    cancel = threading.Event()
+    cancel.set()
+    found = graph(placeholder(b"x"), identity(b"y", b"x"))
+    with pytest.raises(Cancelled):
+        found.load_edges(cancel)
+    with pytest.raises(Cancelled):
+        found.inputs(found.node(1), cancel=cancel)
+    assert len(found.consumers(0)) == 1

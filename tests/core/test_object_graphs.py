@@ -132,3 +132,29 @@ def test_any_graph_is_walked_to_its_end(ours: list[Refs], theirs: list[Refs]) ->
     found = match(graph, other)
     assert all(0 <= one < len(graph) and 0 <= two < len(other) for one, two in found.items())
     assert set(found) <= reached
+
+
+def test_slot_variables_are_matched_by_their_original_and_name() -> None:
+    from core.saved_model_writer import object_graph, user_object, variable_object
+    from tfexplore.formats.proto import lean
+
+    def graph(order: list[int]) -> ObjectGraph:
+        raw = object_graph([user_object([(b"w", 1), (b"opt", 2)]), variable_object(b"w", [2])])
+        message = lean("SavedObjectGraph").FromString(raw)
+        for _ in range(3):
+            message.nodes.add()
+        for slot in (b"m", b"v"):
+            place = order[0] if slot == b"m" else order[1]
+            message.nodes[2].slot_variables.add(
+                original_variable_node_id=1, slot_name=slot, slot_variable_node_id=place
+            )
+        return saved_object_graph(message.SerializeToString(), path="x")
+
+    assert match(graph([3, 4]), graph([4, 3])) == {0: 0, 1: 1, 2: 2, 3: 4, 4: 3}
+
+
+def test_a_path_that_nobody_can_read_is_none() -> None:
+    found = saved(*[[(b"next", place + 1)] for place in range(1000)], [])
+    assert found.path(10) == ".".join(["next"] * 10)
+    assert found.path(900) is None
+    assert len(found.walk) == 1001

@@ -154,3 +154,22 @@ def test_a_damaged_older_checkpoint_is_listed_with_its_problem(tmp_path: Path) -
     model = opened(tmp_path)
     assert isinstance(model, Model)
     assert [info.problem is None for info in model.checkpoints] == [False, True]
+
+
+def test_a_folder_named_checkpoint_is_no_state_file(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    bundle(tmp_path / "checkpoint" / "model")
+    assert "models lie in checkpoint" in str(opened(tmp_path))
+
+
+def test_a_checkpoint_without_a_time_stands_by_its_step(tmp_path: Path) -> None:
+    for step in (2, 3, 10):
+        bundle(tmp_path / f"ckpt-{step}")
+    (tmp_path / "checkpoint").write_text(
+        'model_checkpoint_path: "ckpt-3"\nall_model_checkpoint_paths: "ckpt-2"\nall_model_checkpoint_paths: "ckpt-3"\n'
+        "all_model_checkpoint_timestamps: 100\nall_model_checkpoint_timestamps: 200\n"
+    )
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    assert [info.step for info in model.checkpoints] == [2, 3, 10]
+    assert [info.latest for info in model.checkpoints] == [False, True, False]

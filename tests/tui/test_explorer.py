@@ -296,6 +296,45 @@ async def test_a_branch_of_many_pages_is_read_as_it_is_seen(tmp_path: Path) -> N
         await driver.until(lambda: driver.title == "key01234")
 
 
+async def test_pages_that_arrive_leave_the_view_where_it_was_scrolled_to(tmp_path: Path) -> None:
+    import numpy as np
+
+    from formats.table_writer import write_bundle
+
+    write_bundle(tmp_path / "many", {b"key%05d" % number: np.ones(1, np.float32) for number in range(2_000)})
+    async with explorer(tmp_path / "many.index") as driver:
+        await driver.expand("Keys")
+        driver.tree.scroll_to(y=1_000, animate=False)
+        await driver.until(lambda: "key01005" in driver.text)
+        assert driver.tree.scroll_offset.y == 1_000
+        assert driver.session.cursor < 10
+
+
+async def test_a_cancelled_detail_says_so() -> None:
+    import threading
+
+    from tfexplore.core import describe as module
+
+    started, original = threading.Event(), module.describe
+
+    def endless(subject: object, cancel: threading.Event) -> object:
+        started.set()
+        cancel.wait(10)
+        return original(subject, None)  # type: ignore[arg-type]
+
+    async with explorer() as driver:
+        module.describe = endless  # type: ignore[assignment]
+        try:
+            await driver.press("end")
+            await driver.until(started.is_set)
+            await driver.until(lambda: "reading the details" in driver.text)
+            await driver.press("escape")
+            await driver.until(lambda: "cancelled" in driver.text)
+        finally:
+            module.describe = original
+        assert "reading the details" not in driver.text
+
+
 async def test_clicks_move_the_cursor_and_act() -> None:
     async with explorer() as driver:
         node = driver.node("Assets")

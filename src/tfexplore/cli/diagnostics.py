@@ -77,5 +77,14 @@ def exit_codes() -> Iterator[Outcome]:
         # The reader of a pipe went away (`| head`): what follows has nowhere to go, also at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as found:
-        error(f"standard output cannot be written: {(found.strerror or type(found).__name__).lower()}")
+        what = "the output cannot be written" if found.filename is None else f"{found.filename} cannot be used"
+        error(f"{what}: {(found.strerror or type(found).__name__).lower()}")
+        outcome.code = FAILED
+    except MemoryError:
+        error("there is not enough memory for this")
+        outcome.code = FAILED
+    except Exception as found:
+        if os.environ.get("TFEXPLORE_DEBUG"):
+            raise
+        error(f"tfexplore itself failed, {type(found).__name__}: {found}; TFEXPLORE_DEBUG=1 shows where")
         outcome.code = FAILED

@@ -69,7 +69,7 @@ def _show_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit", metavar="N", type=_positive, help="at most N items (default: 200 on a terminal, else all)"
     )
-    parser.add_argument("--attrs", action="store_true", help="nodes with their attributes (with --json)")
+    parser.add_argument("--attrs", action="store_true", help="nodes with their attributes")
     parser.add_argument("--quiet", action="store_true", help="no notes on standard error")
     parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
     return parser

@@ -18,6 +18,8 @@ from tfexplore.core.sections import SECTIONS, Options, Section, section
 from tfexplore.errors import UsageError
 
 _TERMINAL_LIMIT = 200
+# On a terminal more arguments than this are counted, not listed: a saver has hundreds.
+_MAX_ARGUMENTS = 4
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,14 +31,15 @@ def run(options: argparse.Namespace) -> int:
     if options.section not in SECTIONS:
         raise UsageError(f"there is no section {text.label(options.section)}; choose from {', '.join(SECTIONS)}")
     narrowed = Options(
-        tag_set=tuple(options.tag_set.split(",")) if options.tag_set else None,
+        tag_set=None if options.tag_set is None else tuple(filter(None, options.tag_set.split(","))),
         function=options.function,
         match=_pattern(options.match),
         attrs=options.attrs,
     )
     with open_model(options.path) as model:
+        _refuse_idle(model, options.section, narrowed)
         found = section(model, options.section, narrowed)
-        for sentence in model.notes:
+        for sentence in model.notes if options.section != "summary" else ():  # there they stand in the output
             diagnostics.note(sentence, quiet=options.quiet)
         if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
             diagnostics.note(f"showing the latest checkpoint, {model.checkpoint.prefix}", quiet=options.quiet)
@@ -47,6 +50,18 @@ def run(options: argparse.Namespace) -> int:
         else:
             _write_text(options, found)
     return diagnostics.DONE
+
+
+def _refuse_idle(model: Model, name: str, options: Options) -> None:
+    """An option that a section does not heed would give an answer to another question."""
+    if options.function is not None and name not in ("nodes", "ops", "tensors"):
+        raise UsageError(f"--function goes with nodes, ops and tensors, not with {name}")
+    if options.attrs and name != "nodes":
+        raise UsageError(f"--attrs goes with nodes, not with {name}")
+    if options.match is not None and name in ("summary", "checkpoints"):
+        raise UsageError(f"--match goes with lists of names, not with {name}")
+    if options.tag_set is not None and not model.meta_graphs:
+        raise UsageError(f"{model.path}: a {model.kind_name} has no tag-sets")
 
 
 def _pattern(expression: str | None) -> re.Pattern[str] | None:
@@ -136,6 +151,8 @@ def _number(value: int | None) -> str:
 
 
 def _arguments(found: list[dict[str, Any]]) -> str:
+    if output.is_terminal() and len(found) > _MAX_ARGUMENTS:
+        return f"{text.count(len(found))} of them"
     return ", ".join(f"{cell(part['name'])}: {part['dtype']} {_shape(part['shape'])}" for part in found)
 
 
@@ -154,6 +171,15 @@ def _one(*fields: str) -> Any:
     return lambda row: [tuple(row.get(field) for field in fields)]
 
 
+def _node_rows(row: dict[str, Any]) -> list[tuple[Any, ...]]:
+    inputs = ", ".join(row["inputs"])
+    if "problem" in row:
+        inputs = f"damaged: {row['problem']}"
+    if "attrs" in row:
+        return [(row["name"], row["op"], inputs or None, row["device"] or None, row["attrs"])]
+    return [(row["name"], row["op"], inputs or None, row["device"] or None)]
+
+
 def _text_bytes(value: int | None) -> str:
     return "-" if value is None else (text.size(value) if output.is_terminal() else str(value))
 
@@ -162,7 +188,7 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
     "signatures": (
         [
             Column("signature", cell),
-            Column("", cell),
+            Column("side", cell),
             Column("name", cell),
             Column("dtype", cell),
             Column("shape", _shape),
@@ -203,7 +229,7 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
     ),
     "nodes": (
         [Column("name", cell), Column("op", cell), Column("inputs", cell), Column("device", cell)],
-        lambda row: [(row["name"], row["op"], ", ".join(row["inputs"]) or None, row["device"] or None)],
+        _node_rows,
     ),
     "ops": ([Column("op", cell), Column("count", _number, right=True)], _one("op", "count")),
     "tensors": (
@@ -252,6 +278,8 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
 
 def _write_text(options: argparse.Namespace, found: Section) -> None:
     columns, spread = _COLUMNS[options.section]
+    if options.attrs:
+        columns = [*columns, Column("attributes", output.json_text)]
     limit = options.limit
     if limit is None and output.is_terminal():
         limit = _TERMINAL_LIMIT
@@ -268,7 +296,10 @@ def _write_text(options: argparse.Namespace, found: Section) -> None:
     output.write_table(columns, rows(refs if limit is None else islice(refs, limit)), color=color)
     rest = sum(1 for _ in refs)
     if rest:
-        diagnostics.note(f"{text.count(shown)} of {text.count(shown + rest)} shown; --limit {shown + rest} shows all")
+        diagnostics.note(
+            f"{text.count(shown)} of {text.count(shown + rest)} shown; --limit {shown + rest} shows all",
+            quiet=options.quiet,
+        )
     elif not shown:
         diagnostics.note(f"{_empty(options)}", quiet=options.quiet)
 

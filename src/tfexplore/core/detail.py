@@ -74,7 +74,7 @@ def block(title: str, lines: Iterable[Line], total: int | None = None) -> list[B
             break
     count = total if total is not None else count
     if count > MAX_LINES:
-        found.append(Line("", f"… {count - MAX_LINES:,} more (show lists all)"))
+        found.append(Line("", f"… {count - MAX_LINES:,} more"))
     return [Block(title, tuple(found))] if found else []
 
 

@@ -60,7 +60,8 @@ def meta_graph(subject: MetaGraphSubject, cancel: Cancel) -> Detail:
 def _info_lines(infos: Iterable[TensorInfo], owner: SignatureSubject, is_input: bool) -> Iterable[Line]:
     for info in infos:
         subject = TensorInfoSubject(owner.meta_graph, owner.signature, info, is_input)
-        yield Line(text.label(info.name), tensor_text(dtypes.name(info.dtype), info.shape, True), subject)
+        value = tensor_text(dtypes.name(info.dtype), info.shape, True) if info.dtype else "an operation, no value"
+        yield Line(text.label(info.name), value, subject)
 
 
 def signature(subject: SignatureSubject, cancel: Cancel) -> Detail:
@@ -79,8 +80,7 @@ def tensor_of_signature(subject: TensorInfoSubject, cancel: Cancel) -> Detail:
     """One input or output of a signature, and the node behind it."""
     info, owner = subject.info, subject.meta_graph
     lines = [
-        fact("dtype", dtypes.name(info.dtype)),
-        fact("shape", format_shape(info.shape)),
+        *_info_facts(info),
         fact("signature", subject.signature.name, SignatureSubject(owner, subject.signature)),
     ]
     names = [("tensor", info.tensor)] if info.tensor is not None else []
@@ -97,6 +97,12 @@ def tensor_of_signature(subject: TensorInfoSubject, cancel: Cancel) -> Detail:
     return Detail(text.label(info.name), kind, (Block("", tuple(lines)),))
 
 
+def _info_facts(info: TensorInfo) -> list[Line]:
+    if not info.dtype:  # how TensorFlow 2 names its initializer
+        return [Line("value", "none: an operation to run")]
+    return [fact("dtype", dtypes.name(info.dtype)), fact("shape", format_shape(info.shape))]
+
+
 def _main_node(owner: MetaGraph, tensor: str) -> NodeSubject | None:
     position = owner.graph.find(split_input(tensor)[0])
     return None if position is None else NodeSubject(owner, owner.graph, None, position)
@@ -109,6 +115,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     """A node: op, outputs, inputs, who uses it, the variable behind it, attributes."""
     graph, owner = subject.graph, subject.meta_graph
     graph.load(cancel)
+    graph.load_edges(cancel)
     found = graph.node(subject.position)
     lines = [fact("op", found.op)]
     outputs = graph.outputs(subject.position, found)
@@ -130,7 +137,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     blocks = [
         Block("", tuple(lines)),
         *(block("outputs", _output_lines(outputs), num_outputs) if len(outputs) > 1 else []),
-        *block("inputs", _input_lines(subject, graph.inputs(found))),
+        *block("inputs", _input_lines(subject, graph.inputs(found, MAX_LINES, cancel)), len(found.inputs)),
         *_used_by(subject),
         *(block("variables", variables) if len(variables) > _FEW else []),
         *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
@@ -183,7 +190,7 @@ def _argument(owner: MetaGraph, function: str, name: str) -> ArgumentSubject | N
 def _used_by(subject: NodeSubject) -> list[Block]:
     graph = subject.graph
     total = graph.num_consumers(subject.position)
-    uses = graph.consumers(subject.position)[:MAX_LINES]
+    uses = graph.consumers(subject.position, MAX_LINES)
     found = block("used by", _use_lines(subject.meta_graph, graph, subject.function, uses), total)
     return found or [Block("used by", (Line("", "no node of this graph"),))]
 
@@ -258,7 +265,7 @@ def argument(subject: ArgumentSubject, cancel: Cancel) -> Detail:
         ids = owner.joins.arguments.get((subject.function, found.name), frozenset())
         variables = (variable for variable in owner.variables if variable.object_id in ids and ids)
         lines += [fact("variable", variable.name, VariableSubject(owner, variable)) for variable in variables]
-        uses = body.graph.argument_consumers(found.name)
+        uses = body.graph.argument_consumers(found.name, cancel)
         blocks = block("used by", _use_lines(owner, body.graph, subject.function, uses))
     elif body is not None and found.returns is not None:
         producer = body.graph.resolve(found.returns).producer

@@ -173,10 +173,12 @@ def object_(subject: ObjectSubject, cancel: Cancel) -> Detail:
                 fact("function", name, FunctionSubject(owner, name)) for name in names if owner.functions.get(name)
             ]
     checkpoint = subject.checkpoint
-    values = (
-        fact(part.name, part.key, KeySubject(checkpoint, part.key) if checkpoint and checkpoint.has(part.key) else None)
-        for part in found.tensors
-    )
+    values = []
+    for part in found.tensors:
+        if checkpoint is not None and checkpoint.has(part.key):
+            values.append(fact(part.name, part.key, KeySubject(checkpoint, part.key)))
+        else:
+            values.append(fact(part.name, f"{part.key} (not in this checkpoint)"))
     children = (fact(name, objects.object(child).kind.replace("_", " "), to(child)) for name, child in found.children)
     slots = (
         Line(text.label(slot.name), f"of {text.label(objects.path(slot.original) or '?')}", to(slot.slot))

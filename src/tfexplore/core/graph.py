@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfexplore.core import shapes, text
 from tfexplore.core.op_defs import OpDefs, OutputArg, iter_outputs, output_args
@@ -25,6 +25,7 @@ from tfexplore.formats.graph_def import Node, decode_node, split_input
 from tfexplore.formats.proto import DecodeError, lean
 
 _CHECK_EVERY = 4096
+_RECENT = 256
 DAMAGED = "(damaged)"
 # A node may claim any number of outputs; more than this are counted but not listed.
 MAX_LISTED_OUTPUTS = 100_000
@@ -77,6 +78,17 @@ class Consumer:
     control: bool
 
 
+_Stored = Sequence[tuple[Shape, bool]]
+
+
+class _Producer(NamedTuple):
+    """What a node puts out: itself (None where it is damaged), its output arguments, the stored shapes."""
+
+    node: Node | None
+    args: tuple[OutputArg, ...]
+    stored: _Stored
+
+
 class Graph:
     """The main graph of a MetaGraph or GraphDef, or the body of a function.
 
@@ -87,8 +99,6 @@ class Graph:
         arguments: a function's input arguments as (name, dtype, shape, shape_stored).
         is_function: whether inputs are written as `node:arg:index`.
 
-    Attributes:
-        damaged: positions of nodes whose name and op cannot be read, once `load` has looked.
     """
 
     def __init__(
@@ -105,7 +115,7 @@ class Graph:
         self._path = path
         self._arguments = {argument[0]: argument for argument in arguments}
         self.is_function = is_function
-        self.damaged: list[int] = []
+        self._recent: dict[int, _Producer] = {}
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -113,7 +123,7 @@ class Graph:
     def load(self, cancel: threading.Event | None = None) -> None:
         """Reads names and op types of all nodes, if that has not been done.
 
-        A node whose bytes are no NodeDef keeps its place under a name of ours; `damaged` tells of it.
+        A node whose bytes are no NodeDef keeps its place, under a name of ours and the op `(damaged)`.
 
         Raises:
             Cancelled: `cancel` was set meanwhile.
@@ -125,12 +135,11 @@ class Graph:
         ops: list[str] = []
         interned: dict[bytes, str] = {}
         for position, raw in enumerate(self._raw):
-            if position % _CHECK_EVERY == 0 and cancel is not None and cancel.is_set():
-                raise Cancelled
+            if position % _CHECK_EVERY == 0:
+                _check(cancel)
             try:
                 message = head(raw)
             except DecodeError:
-                self.damaged.append(position)
                 names.append(f"(damaged node {position})")
                 ops.append(DAMAGED)
                 continue
@@ -191,6 +200,10 @@ class Graph:
         except CorruptError:
             return None
 
+    def node_or_blank(self, position: int) -> Node:
+        """As `node`, but a damaged one has its name and op only."""
+        return self.readable_node(position) or Node(self.names[position], self.ops[position], (), "", {})
+
     def nodes_by_op(self, op: str) -> list[int]:
         """Positions of all nodes of that op type, in file order."""
         return [position for position, found in enumerate(self.ops) if found == op]
@@ -246,15 +259,23 @@ class Graph:
             if tensor is not None:
                 yield tensor
         for position in range(len(self)):
-            if position % _CHECK_EVERY == 0 and cancel is not None and cancel.is_set():
-                raise Cancelled
+            if position % _CHECK_EVERY == 0:
+                _check(cancel)
             yield from self.outputs(position)
 
     # -- edges --
 
-    def inputs(self, node: Node) -> list[Input]:
-        """What arrives at a node, data inputs first as NodeDef orders them."""
-        return [self.resolve(name) for name in node.inputs]
+    def inputs(self, node: Node, limit: int | None = None, cancel: threading.Event | None = None) -> list[Input]:
+        """What arrives at a node, in the order of the NodeDef; the first `limit` of it.
+
+        Raises:
+            Cancelled: `cancel` was set meanwhile.
+        """
+        found = []
+        for name in node.inputs[:limit]:
+            _check(cancel)
+            found.append(self.resolve(name))
+        return found
 
     def resolve(self, name: str) -> Input:
         """What an input of that spelling refers to in this graph."""
@@ -267,28 +288,50 @@ class Graph:
             return Input(name, control, producer, False, None)
         return Input(name, False, producer, False, self._tensor_at(producer, output))
 
+    def _producer(self, position: int) -> _Producer:
+        """What a node puts out; kept for a while, since one node often feeds many inputs of another."""
+        found = self._recent.get(position)
+        if found is None:
+            node = self.readable_node(position)
+            args = self.output_args(node) if node is not None else None
+            found = _Producer(node, args or (), _stored_shapes(node) if node is not None and args else ())
+            if len(self._recent) >= _RECENT:
+                self._recent.clear()
+            self._recent[position] = found
+        return found
+
     def _tensor_at(self, producer: int, output: str) -> Tensor | None:
         """The output that follows the colon: `1`, or `sum:0` in a function; nothing is output 0."""
         name, _, digits = output.rpartition(":")
         if not (digits or "0").isdecimal() or len(digits) > 18:
             return None
         wanted = int(digits or "0")
-        node = self.readable_node(producer)
-        args = self.output_args(node) if node is not None else None
-        if node is None or args is None:
+        node, args, stored = self._producer(producer)
+        if node is None:
             return None
         # By arithmetic, never by listing: a node may claim any number of outputs.
         before = 0
         for arg in args:
             index = wanted if name else wanted - before
             if index < arg.count and name in ("", arg.name):
-                number = before + index
-                return self._output(producer, node, _stored_shapes(node), number, arg.name, index, arg.dtype(index))
+                return self._output(producer, node, stored, before + index, arg.name, index, arg.dtype(index))
             before += arg.count
         return None
 
+    def load_edges(self, cancel: threading.Event | None = None) -> None:
+        """Finds who uses what, if that has not been done: seconds for a million nodes.
+
+        Raises:
+            Cancelled: `cancel` was set meanwhile.
+        """
+        if "_edges" not in self.__dict__:
+            self.__dict__["_edges"] = self._find_edges(cancel)
+
     @cached_property
     def _edges(self) -> tuple[array[int], array[int]]:
+        return self._find_edges(None)
+
+    def _find_edges(self, cancel: threading.Event | None) -> tuple[array[int], array[int]]:
         """Consumers in compressed rows: of node p, `targets[starts[p]:starts[p + 1]]`, pairs of (node, slot)."""
         position_of: dict[str, int] = {}
         for position, name in enumerate(self.names):
@@ -296,6 +339,8 @@ class Graph:
         found = array("I")  # producer, consumer, slot
         counts = array("I", bytes(4 * (len(self) + 1)))
         for consumer, raw in enumerate(self._raw):
+            if consumer % _CHECK_EVERY == 0:
+                _check(cancel)
             for slot, spelled in enumerate(_raw_inputs(raw)):
                 source = split_input(text.decode(spelled))[0]
                 if source in self._arguments:
@@ -315,13 +360,19 @@ class Graph:
             counts[found[edge]] += 1
         return starts, targets
 
-    def consumers(self, position: int) -> list[Consumer]:
-        """Who uses the node's outputs, control edges included, in file order."""
+    def consumers(self, position: int, limit: int | None = None) -> list[Consumer]:
+        """Who uses the node's outputs, control edges included, in file order; the first `limit` uses."""
         starts, targets = self._edges
+        stop = starts[position + 1]
+        if limit is not None:
+            stop = min(stop, starts[position] + limit)
         found = []
-        for place in range(starts[position], starts[position + 1]):
+        decoded, inputs = -1, ()  # type: int, Sequence[bytes]
+        for place in range(starts[position], stop):
             consumer, slot = targets[2 * place], targets[2 * place + 1]
-            name = text.decode(_raw_inputs(self._raw[consumer])[slot])
+            if consumer != decoded:
+                decoded, inputs = consumer, _raw_inputs(self._raw[consumer])
+            name = text.decode(inputs[slot])
             found.append(Consumer(consumer, slot, name, name.startswith("^")))
         return found
 
@@ -330,15 +381,26 @@ class Graph:
         starts, _ = self._edges
         return starts[position + 1] - starts[position]
 
-    def argument_consumers(self, argument: str) -> list[Consumer]:
-        """Which nodes use a function's argument."""
+    def argument_consumers(self, argument: str, cancel: threading.Event | None = None) -> list[Consumer]:
+        """Which nodes use a function's argument.
+
+        Raises:
+            Cancelled: `cancel` was set meanwhile.
+        """
         found = []
-        for position in range(len(self)):
-            for slot, raw in enumerate(_raw_inputs(self._raw[position])):
+        for position, serialized in enumerate(self._raw):
+            if position % _CHECK_EVERY == 0:
+                _check(cancel)
+            for slot, raw in enumerate(_raw_inputs(serialized)):
                 name = text.decode(raw)
                 if split_input(name)[0] == argument:
                     found.append(Consumer(position, slot, name, name.startswith("^")))
         return found
+
+
+def _check(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise Cancelled
 
 
 def _raw_inputs(raw: bytes) -> Sequence[bytes]:
@@ -348,9 +410,6 @@ def _raw_inputs(raw: bytes) -> Sequence[bytes]:
     except DecodeError:
         return ()
     return inputs
-
-
-_Stored = Sequence[tuple[Shape, bool]]
 
 
 def _stored_shapes(node: Node) -> _Stored:

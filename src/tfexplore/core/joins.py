@@ -60,7 +60,7 @@ def restored_arguments(graph: Graph) -> dict[str, str]:
     if "RestoreV2" not in graph.ops:
         return found
     for position in graph.nodes_by_op("AssignVariableOp"):
-        inputs = graph.node(position).inputs
+        inputs = graph.node_or_blank(position).inputs
         source = _restored_output(graph, inputs[1]) if len(inputs) > 1 else None
         if source is None:
             continue
@@ -83,7 +83,7 @@ def _restored_output(graph: Graph, name: str) -> tuple[int, int] | None:
         if graph.ops[position] == "RestoreV2":
             index = output.rpartition(":")[2] or "0"
             return (position, int(index)) if index.isdecimal() and len(index) <= 9 else None
-        inputs = graph.node(position).inputs
+        inputs = graph.node_or_blank(position).inputs
         if graph.ops[position] not in _PASSED_ON or not inputs:
             return None
         name = inputs[0]
@@ -91,9 +91,9 @@ def _restored_output(graph: Graph, name: str) -> tuple[int, int] | None:
 
 
 def _restored_keys(graph: Graph, restore: int) -> list[str]:
-    inputs = graph.node(restore).inputs
+    inputs = graph.node_or_blank(restore).inputs
     position = graph.find(split_input(inputs[1])[0]) if len(inputs) > 1 else None
-    value = graph.node(position).attr("value") if position is not None else None
+    value = graph.node_or_blank(position).attr("value") if position is not None else None
     if value is None or value.WhichOneof("value") != "tensor":
         return []
     try:
@@ -107,6 +107,7 @@ class Joins:
 
     def __init__(self, meta_graph: MetaGraph) -> None:
         self._meta_graph = meta_graph
+        self._restored: dict[str, dict[str, str]] = {}
 
     @cached_property
     def _variable_ids(self) -> set[int]:
@@ -129,7 +130,7 @@ class Joins:
         restored: dict[str, str] = {}
         for position, op in enumerate(graph.ops):
             if op in CALLS:
-                node = graph.node(position)
+                node = graph.node_or_blank(position)
                 sources = [name for name in node.inputs if not name.startswith("^")]
                 for function in called_functions(node, CALLS[op][0]):
                     bound = saved.concrete_functions.get(function, ())
@@ -149,7 +150,9 @@ class Joins:
         if function is None:
             return
         try:
-            keys = restored_arguments(function.graph)
+            if name not in self._restored:
+                self._restored[name] = restored_arguments(function.graph)
+            keys = self._restored[name]
         except ModelError:  # a damaged function tells nothing
             return
         if not keys:
@@ -191,7 +194,7 @@ class Joins:
             name = graph.names[position]
             if name in found:
                 continue
-            value = graph.node(position).attr("shared_name")
+            value = graph.node_or_blank(position).attr("shared_name")
             ids = by_name.get(text.decode(value.s) if value is not None else name, [])
             if len(ids) == 1 and ids[0] not in known:
                 found[name] = ids[0]
@@ -229,7 +232,7 @@ class Joins:
         for position, op in enumerate(graph.ops):
             if op in CALLS:
                 attrs, skipped = CALLS[op]
-                node = graph.node(position)
+                node = graph.node_or_blank(position)
                 sources = [source for source in node.inputs if not source.startswith("^")]
                 yield called_functions(node, attrs), sources[skipped:]
 

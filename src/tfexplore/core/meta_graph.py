@@ -119,6 +119,11 @@ class MetaGraph:
         return self._read_objects[0]
 
     @property
+    def objects_damaged(self) -> bool:
+        """Whether there is an object graph that cannot be read."""
+        return self.objects is None and bool(self._read_objects[1])
+
+    @property
     def damage(self) -> tuple[str, ...]:
         """A sentence for each part that cannot be read."""
         return (*self._read_signatures[1], *self.functions.damaged, *self._read_objects[1])

@@ -17,6 +17,7 @@ from tfexplore.formats.proto import DecodeError, lean
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
 ROOT = "root"
+_MAX_PATH = 512
 
 
 class SlotVariable(NamedTuple):
@@ -89,9 +90,7 @@ class ObjectGraph:
                 SerializedTensor(text.decode(part.name), text.decode(part.full_name), text.decode(part.checkpoint_key))
                 for part in message.attributes
             )
-            is_variable = any(part.name == VARIABLE_VALUE for part in tensors)
-            kind = "variable" if is_variable else "object"
-            label = tensors[0].full_name if is_variable else ""
+            kind, label, _ = self.head(node_id)
         size = len(self._messages)
         return TrackableObject(
             node_id,
@@ -105,6 +104,16 @@ class ObjectGraph:
             ),
             tensors,
         )
+
+    def head(self, node_id: int) -> tuple[str, str, int]:
+        """Kind, label and how many references one object has: what a row shows, without its children."""
+        message = self._messages[node_id]
+        kind, label = _kind(message)
+        if kind == "":
+            variable = next((part for part in message.attributes if part.name == VARIABLE_VALUE.encode()), None)
+            kind = "object" if variable is None else "variable"
+            label = "" if variable is None else text.decode(variable.full_name)
+        return kind, label, len(message.children)
 
     @cached_property
     def dangling(self) -> int:
@@ -142,7 +151,7 @@ class ObjectGraph:
     def path(self, node_id: int) -> str | None:
         """The shortest way from the root, attributes joined by `.`; `root` for the root.
 
-        None where no way leads there.
+        None where no way leads there, or only one of over 512 attributes.
         """
         parents = self._breadth_first[0]
         parts: list[str] = []
@@ -152,6 +161,8 @@ class ObjectGraph:
                 return None
             node_id, name = parent
             parts.append(name)
+            if len(parts) > _MAX_PATH:
+                return None
         return ".".join(reversed(parts)) if parts else ROOT
 
 

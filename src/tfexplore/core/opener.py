@@ -54,7 +54,8 @@ def _open_folder(path: str, cancel: threading.Event | None, tell: Progress) -> M
     if "saved_model.pbtxt" in names or "saved_model.cpb" in names:
         form = "text" if "saved_model.pbtxt" in names else "chunked"
         raise UnsupportedError(f"this SavedModel is in {form} form, which tfexplore does not read yet", path=path)
-    if checkpoint_state.STATE_FILE in names or any(name.endswith(".index") for name in names):
+    has_state = checkpoint_state.STATE_FILE in names and os.path.isfile(os.path.join(path, checkpoint_state.STATE_FILE))
+    if has_state or any(name.endswith(".index") for name in names):
         return _open_training_directory(path, path, cancel, tell)
     what = "an empty folder" if not names else _what_lies_in(names)
     raise NotAModelError(f"no model lies here: {what}", path=path, hint=_models_below(path, names))
@@ -74,16 +75,20 @@ def _what_lies_in(names: frozenset[str]) -> str:
 
 
 def _models_below(path: str, names: frozenset[str]) -> str | None:
-    found = [
-        name
-        for name in sorted(names, key=natural_key)
-        if os.path.isfile(os.path.join(path, name, saved_model.FILE_NAME))
-        or os.path.isfile(os.path.join(path, name, checkpoint_state.STATE_FILE))
-    ]
+    found = [name for name in sorted(names, key=natural_key) if _looks_like_a_model(os.path.join(path, name))]
     if not found:
         return None
     listed = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
     return f"models lie in {listed}; open one of those"
+
+
+def _looks_like_a_model(folder: str) -> bool:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    known = (saved_model.FILE_NAME, checkpoint_state.STATE_FILE)
+    return any(name.endswith(".index") or name in known for name in names)
 
 
 # -- SavedModel --
@@ -158,7 +163,9 @@ def _open_training_directory(path: str, folder: str, cancel: threading.Event | N
                 notes.append(f"the checkpoint file names {name} as the latest, which is not here")
     if not prefixes:
         raise _no_checkpoint(path, folder)
-    prefixes = sorted(prefixes, key=lambda prefix: (prefix in saved_at, saved_at.get(prefix, 0.0), natural_key(prefix)))
+    # Times where the state file tells all of them, else steps: a copy's files have times that mean nothing.
+    known = all(prefix in saved_at for prefix in prefixes)
+    prefixes = sorted(prefixes, key=lambda prefix: (saved_at[prefix] if known else 0.0, natural_key(prefix)))
     if latest is None:
         latest = prefixes[-1]
     files = [CheckpointFile(prefix, saved_at.get(prefix), prefix == latest) for prefix in prefixes]

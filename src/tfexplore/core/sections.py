@@ -185,6 +185,7 @@ def _nodes(meta_graph: MetaGraph, options: Options) -> Section:
                 "op": graph.ops[position],
                 "inputs": [],
                 "device": "",
+                **({"attrs": {}} if options.attrs else {}),
                 "problem": str(error),
             }
         found: Row = {"name": node.name, "op": node.op, "inputs": list(node.inputs), "device": node.device}
@@ -255,16 +256,16 @@ def _objects(model: Model, options: Options) -> Section:
     if objects is None:
         return Section([], dict)
 
-    def row(item: tuple[str, int]) -> Row:
-        found = objects.object(item[1])
+    def row(node_id: int) -> Row:
+        found = objects.object(node_id)
         slots = [
             {"slot": slot.name, "variable": _path(objects, slot.original), "value": _path(objects, slot.slot)}
             for slot in found.slots
         ]
-        return {"path": item[0], "kind": found.kind, "children": len(found.children), "slots": slots}
+        path = _path(objects, node_id)
+        return {"path": path, "kind": found.kind, "children": len(found.children), "slots": slots}
 
-    walk = ((_path(objects, node_id), node_id) for node_id in objects.walk)
-    return Section(_named(walk, options, lambda item: item[0]), row)
+    return Section(_named(objects.walk, options, lambda node_id: _path(objects, node_id)), row)
 
 
 def _path(objects: ObjectGraph, node_id: int) -> str:

@@ -12,7 +12,7 @@ from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, Scope
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import SAVED_MODEL, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
-from tfexplore.core.objects import ROOT, ObjectGraph
+from tfexplore.core.objects import ObjectGraph
 from tfexplore.core.signatures import Signature
 from tfexplore.core.subjects import (
     ArgumentSubject,
@@ -133,9 +133,10 @@ def _signature(meta_graph: MetaGraph, signature: Signature) -> Item:
             "input" if is_input else "output",
             info.name,
             TensorInfoSubject(meta_graph, signature, info, is_input),
-            dtype=info.dtype,
+            dtype=info.dtype or None,
             shape=info.shape,
-            has_shape=True,
+            has_shape=info.dtype != 0,
+            note="" if info.dtype else "an operation, no value",
         )
 
     subject = SignatureSubject(meta_graph, signature)
@@ -274,32 +275,36 @@ def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Chil
 def _saved_objects(meta_graph: MetaGraph) -> Item:
     objects = meta_graph.objects
     if objects is None:
-        why = "it is damaged" if meta_graph.damage else "this is a TensorFlow 1 export"
+        why = "it is damaged" if meta_graph.objects_damaged else "this is a TensorFlow 1 export"
         return _section("Objects", "none", f"No object graph: {why}.", None)
     return _objects(objects, meta_graph, None)
 
 
 def _objects(objects: ObjectGraph, meta_graph: MetaGraph | None, checkpoint: Checkpoint | None) -> Item:
+    def below(node_id: int, above: frozenset[int]) -> Children:
+        inside = above | {node_id}
+
+        def find(cancel: Cancel) -> list[tuple[str, int, frozenset[int]]]:
+            found = objects.object(node_id).children
+            return [(*child, inside) for child in sorted(found, key=lambda child: natural_key(child[0]))]
+
+        return Listed(find, make)
+
     def make(row: tuple[str, int, frozenset[int]]) -> Item:
         name, node_id, above = row
-        found = objects.object(node_id)
+        kind, label, num_children = objects.head(node_id)
         # An object that is its own ancestor would unfold without end.
-        if node_id in above:
-            children, note = None, "see above"
-        else:
-            rows = [(child, child_id, above | {node_id}) for child, child_id in found.children]
-            rows.sort(key=lambda row: natural_key(row[0]))
-            children, note = (Listed(lambda _: rows, make) if rows else None), text.visible(found.label)
-        subject = ObjectSubject(objects, node_id, meta_graph, checkpoint)
-        return Item("object", name, subject, children, note=note or found.kind.replace("_", " "))
+        seen = node_id in above
+        children = below(node_id, above) if num_children and not seen else None
+        note = "see above" if seen else text.visible(label) or kind.replace("_", " ")
+        return Item("object", name, ObjectSubject(objects, node_id, meta_graph, checkpoint), children, note=note)
 
-    rows = [(ROOT, 0, frozenset[int]())] if len(objects) else []
     return _counted(
         "Objects",
         len(objects),
         f"{text.plural(len(objects), 'object')}: what the Python objects were when they were saved.",
         "The object graph is empty.",
-        Deferred(lambda cancel: make(rows[0]).children or fixed([])),
+        below(0, frozenset()),
     )
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import shapes, text
 from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.shapes import Shape
 from tfexplore.core.variables import Variable, value_bytes
 from tfexplore.errors import ModelError
 from tfexplore.formats import tensor_proto
-from tfexplore.formats.graph_def import Node
 from tfexplore.formats.proto import DecodeError, lean
 
 if TYPE_CHECKING:
@@ -69,9 +69,19 @@ def variables_of_graph(meta_graph: MetaGraph, checkpoint: Checkpoint | None) -> 
     for name, (definition, trainable) in definitions.items():
         if name not in seen:
             key = _key(name, definition, saved_as.get(name), checkpoint)
-            stored = checkpoint.entry(key) if checkpoint is not None and key is not None else None
-            dtype, shape = (stored.dtype, stored.shape) if stored is not None else (0, None)
+            dtype, shape = _stored_facts(key, checkpoint)
             yield Variable(name, dtype, shape, trainable, key, value_bytes(dtype, shape, key, checkpoint))
+
+
+def _stored_facts(key: str | None, checkpoint: Checkpoint | None) -> tuple[int, Shape]:
+    """Dtype and shape of what a key stores; nothing known where there is no such value or it is damaged."""
+    if checkpoint is None or key is None:
+        return 0, None
+    try:
+        entry = checkpoint.entry(key)
+    except ModelError:
+        return 0, None
+    return entry.dtype, entry.shape
 
 
 def _graph_variable(
@@ -82,7 +92,7 @@ def _graph_variable(
     checkpoint: Checkpoint | None,
     marked: bool,
 ) -> Variable:
-    node = graph.readable_node(position) or Node(graph.names[position], graph.ops[position], (), "", {})
+    node = graph.node_or_blank(position)
     dtype_attr, shape_attr = node.attr("dtype"), node.attr("shape")
     dtype = dtype_attr.type if dtype_attr is not None else 0
     has_shape = shape_attr is not None and shape_attr.WhichOneof("value") == "shape"
@@ -110,8 +120,7 @@ def _saver_keys(graph: Graph) -> dict[str, tuple[str, str]]:
     """(checkpoint key, slice specification) by variable node, as the graph's SaveV2 nodes write them."""
     found: dict[str, tuple[str, str]] = {}
     for position in graph.nodes_by_op("SaveV2"):
-        node = graph.readable_node(position)
-        inputs = [name for name in node.inputs if not name.startswith("^")] if node is not None else []
+        inputs = [name for name in graph.node_or_blank(position).inputs if not name.startswith("^")]
         if len(inputs) < 3:
             continue
         names, specs = _const_strings(graph, inputs[1]), _const_strings(graph, inputs[2])
@@ -126,8 +135,7 @@ def _const_strings(graph: Graph, name: str) -> list[str]:
     position = graph.resolve(name).producer
     if position is None:
         return []
-    node = graph.readable_node(position)
-    value = node.attr("value") if node is not None else None
+    value = graph.node_or_blank(position).attr("value")
     if value is None or value.WhichOneof("value") != "tensor":
         return []
     try:
@@ -147,8 +155,8 @@ def _variable_behind(graph: Graph, name: str) -> str | None:
             return graph.names[position]
         if graph.ops[position] not in _READS:
             return None
-        node = graph.readable_node(position)
-        if node is None or not node.inputs:
+        inputs = graph.node_or_blank(position).inputs
+        if not inputs:
             return None
-        name = node.inputs[0]
+        name = inputs[0]
     return None

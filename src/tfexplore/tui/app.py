@@ -105,10 +105,11 @@ class ExplorerApp(App[None]):
         base = self.screen_stack[0]
         if topic is Topic.HEADER:
             base.query_one(HeaderBar).refresh()
-        elif topic is Topic.DETAIL:
-            base.query_one(DetailPane).update_lines()
-        else:
-            base.query_one(ModelTree).update_lines()
+            return
+        pane = base.query_one(DetailPane) if topic is Topic.DETAIL else base.query_one(ModelTree)
+        pane.update_lines()
+        if topic is not Topic.ROWS:
+            pane.show_cursor()
 
     # -- the tree --
 
@@ -151,11 +152,12 @@ class ExplorerApp(App[None]):
     @work(description="reading rows")
     async def read_rows(self, start: int, count: int) -> None:
         """Reads rows that are on the screen."""
+        unread = self.session.subject_at(self.session.cursor) is None
         try:
             await self.session.read_rows(start, count)
         except Cancelled:
             return
-        if self.session.shown is None or self.session.subject_at(self.session.cursor) is not self.session.shown.subject:
+        if unread:  # the cursor was faster than the pages
             self._cursor_moved()
 
     @on(ModelTree.LeafEntered)

@@ -19,6 +19,8 @@ from tfexplore.tui.outline import PAGE, Node, Outline, Row
 if TYPE_CHECKING:
     from tfexplore.core.model import Model
 
+# From asking for a detail to saying so, in seconds.
+_SLOW = 0.3
 _OPENED_FIRST = ("section", "signature")
 
 
@@ -234,13 +236,23 @@ class Session:
         shown = self.shown
         if shown is None or shown.detail is not None:
             return
+        loop = asyncio.get_running_loop()
+        # Most details are there at once; a word about each would only flicker.
+        slow = loop.call_later(_SLOW, self._say, "reading the details (Escape cancels)")
         try:
             detail = await self.loader.detail(shown.subject)
         except Cancelled:
-            return
+            if self.shown is not shown:
+                return
+            detail = _message(
+                "cancelled", "Reading the details was cancelled. Go to another row and back to read them."
+            )
         except ModelError as error:
-            line = Line("", text.visible(str(error)))
-            detail = Detail("cannot be shown", "Error", (Block("", (line,)),))
+            detail = _message("cannot be shown", text.visible(str(error)))
+        finally:
+            slow.cancel()
+            if loop.time() >= slow.when():
+                self._say("")
         if self.shown is shown:
             self.shown = Shown(shown.subject, detail, shown.line)
             self._tell(Topic.DETAIL)
@@ -278,6 +290,10 @@ class Session:
             self.model.close()
 
 
+def _message(title: str, sentence: str) -> Detail:
+    return Detail(title, "Note", (Block("", (Line("", sentence),)),))
+
+
 def _facts(model: Model) -> list[str]:
     """Kind, tag-set, variables and sizes; what they need the tree's first level has read already."""
     parts = [model.kind_name]
@@ -286,7 +302,8 @@ def _facts(model: Model) -> list[str]:
         parts.append(text.visible(",".join(meta_graph.tags)) or "(no tags)")
         try:
             parameters = sum(variable.parameters for variable in meta_graph.counted_variables)
-            counted = text.plural(len(meta_graph.variables), "variable")
+            used, stored = len(meta_graph.counted_variables), len(meta_graph.variables)
+            counted = text.plural(stored, "variable") if used == stored else f"{used:,} of {stored:,} variables used"
             parts.append(f"{counted}, {text.short_count(parameters)} parameters")
         except ModelError:  # the tree says so in the heading's place
             parts.append("variables cannot be read")
@@ -296,5 +313,6 @@ def _facts(model: Model) -> list[str]:
         parts.append(text.plural(len(model.checkpoint.keys), "key"))
     if model.checkpoint_files:
         parts.append(text.plural(len(model.checkpoint_files), "checkpoint"))
-    parts.append(text.size(model.file_bytes))
+    if model.meta_graphs:
+        parts.append(text.size(model.file_bytes))
     return parts

@@ -47,9 +47,8 @@ class LineView(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def update_lines(self) -> None:
-        """Draws anew after the lines or the cursor changed."""
+        """Draws anew after the lines changed; stays where the person has scrolled to."""
         self.virtual_size = Size(self.scrollable_content_region.width, self.line_count)
-        self.show_cursor()
         self.refresh()
 
     def show_cursor(self) -> None:
@@ -61,6 +60,7 @@ class LineView(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Lines are as wide as the pane."""
         self.update_lines()
+        self.show_cursor()
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen, from Textual's line API."""
