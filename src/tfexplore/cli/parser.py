@@ -10,19 +10,6 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-SHOW_SECTIONS = (
-    "summary",
-    "signatures",
-    "variables",
-    "keys",
-    "nodes",
-    "ops",
-    "tensors",
-    "functions",
-    "objects",
-    "assets",
-    "checkpoints",
-)
 COMMANDS = ("show", "demo")
 
 OVERVIEW = """\
@@ -49,6 +36,8 @@ def _positive(value: str) -> int:
 
 
 def _show_parser() -> argparse.ArgumentParser:
+    from tfexplore.core.sections import SECTIONS
+
     parser = _Parser(
         prog="tfexplore show",
         description="Prints a section of a model: one line an item, tab-separated where this is no terminal.",
@@ -60,7 +49,7 @@ def _show_parser() -> argparse.ArgumentParser:
         metavar="SECTION",
         nargs="?",
         default="summary",
-        help=f"one of {', '.join(SHOW_SECTIONS)} (default: summary)",
+        help=f"one of {', '.join(SECTIONS)} (default: summary)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")

@@ -204,6 +204,17 @@ class Graph:
         """As `node`, but a damaged one has its name and op only."""
         return self.readable_node(position) or Node(self.names[position], self.ops[position], (), "", {})
 
+    def const_strings(self, name: str) -> list[str]:
+        """The strings of the Const node that an input of that spelling names; nothing where it is none."""
+        position = self.resolve(name).producer
+        value = self.node_or_blank(position).attr("value") if position is not None else None
+        if value is None or value.WhichOneof("value") != "tensor":
+            return []
+        try:
+            return [text.decode(part) for part in tensor_proto.decode_tensor(value.tensor, path="").string_val]
+        except CorruptError:
+            return []
+
     def nodes_by_op(self, op: str) -> list[int]:
         """Positions of all nodes of that op type, in file order."""
         return [position for position, found in enumerate(self.ops) if found == op]

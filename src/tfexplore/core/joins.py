@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
 from tfexplore.errors import ModelError
-from tfexplore.formats import tensor_proto
 from tfexplore.formats.graph_def import Node, split_input
 
 if TYPE_CHECKING:
@@ -92,14 +91,7 @@ def _restored_output(graph: Graph, name: str) -> tuple[int, int] | None:
 
 def _restored_keys(graph: Graph, restore: int) -> list[str]:
     inputs = graph.node_or_blank(restore).inputs
-    position = graph.find(split_input(inputs[1])[0]) if len(inputs) > 1 else None
-    value = graph.node_or_blank(position).attr("value") if position is not None else None
-    if value is None or value.WhichOneof("value") != "tensor":
-        return []
-    try:
-        return [text.decode(key) for key in tensor_proto.decode_tensor(value.tensor, path="").string_val]
-    except ModelError:
-        return []
+    return graph.const_strings(inputs[1]) if len(inputs) > 1 else []
 
 
 class Joins:

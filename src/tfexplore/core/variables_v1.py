@@ -10,7 +10,6 @@ from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.shapes import Shape
 from tfexplore.core.variables import Variable, value_bytes
 from tfexplore.errors import ModelError
-from tfexplore.formats import tensor_proto
 from tfexplore.formats.proto import DecodeError, lean
 
 if TYPE_CHECKING:
@@ -123,26 +122,12 @@ def _saver_keys(graph: Graph) -> dict[str, tuple[str, str]]:
         inputs = [name for name in graph.node_or_blank(position).inputs if not name.startswith("^")]
         if len(inputs) < 3:
             continue
-        names, specs = _const_strings(graph, inputs[1]), _const_strings(graph, inputs[2])
+        names, specs = graph.const_strings(inputs[1]), graph.const_strings(inputs[2])
         for key, spec, source in zip(names, specs, inputs[3:], strict=False):
             variable = _variable_behind(graph, source)
             if variable is not None:
                 found.setdefault(variable, (key, spec.rpartition(" ")[2] if spec else ""))
     return found
-
-
-def _const_strings(graph: Graph, name: str) -> list[str]:
-    position = graph.resolve(name).producer
-    if position is None:
-        return []
-    value = graph.node_or_blank(position).attr("value")
-    if value is None or value.WhichOneof("value") != "tensor":
-        return []
-    try:
-        message = tensor_proto.decode_tensor(value.tensor, path="")
-    except ModelError:
-        return []
-    return [text.decode(part) for part in message.string_val]
 
 
 def _variable_behind(graph: Graph, name: str) -> str | None:
