@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.opening import bundle, opened, refused
 from tfexplore.core.model import TRAINING_DIRECTORY, Model
+from tfexplore.core.subjects import ScopeSubject
+from tfexplore.core.tree import root_items
 from tfexplore.errors import ModelError, NotAModelError
 
 
@@ -173,3 +176,21 @@ def test_a_checkpoint_without_a_time_stands_by_its_step(tmp_path: Path) -> None:
     assert isinstance(model, Model)
     assert [info.step for info in model.checkpoints] == [2, 3, 10]
     assert [info.latest for info in model.checkpoints] == [False, True, False]
+
+
+def test_scopes_of_keys_tell_their_elements_and_bytes(tmp_path: Path) -> None:
+    from formats.table_writer import write_bundle
+
+    write_bundle(
+        tmp_path / "model",
+        {b"a/x": np.ones((2, 3), np.float32), b"a/y": np.ones(4, np.int64), b"b/z": np.ones(1, np.uint8)},
+    )
+    model = opened(tmp_path / "model")
+    assert isinstance(model, Model)
+    keys = next(item for item in root_items(model) if item.label == "Keys")
+    assert keys.children is not None
+    found = {item.label: item.subject for item in keys.children.page(0, 10)}
+    assert isinstance(found["a"], ScopeSubject)
+    assert (found["a"].count, found["a"].parameters, found["a"].nbytes) == (2, 10, 56)
+    assert isinstance(found["b"], ScopeSubject)
+    assert (found["b"].count, found["b"].parameters, found["b"].nbytes) == (1, 1, 1)

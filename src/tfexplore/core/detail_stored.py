@@ -70,7 +70,7 @@ def scope(subject: ScopeSubject, cancel: Cancel) -> Detail:
     """A scope: how much lies below."""
     lines = [fact("below", text.plural(subject.count, subject.what))]
     if subject.parameters is not None and subject.nbytes is not None:
-        lines += [fact("parameters", f"{subject.parameters:,}"), fact("bytes", text.size(subject.nbytes))]
+        lines += [fact("parameters", text.count(subject.parameters)), fact("bytes", text.size(subject.nbytes))]
     return Detail(text.label(subject.name), "Scope", (Block("", tuple(lines)),))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from tfexplore.core import scopes, text
@@ -122,7 +123,8 @@ class Scoped:
         names: the sorted names.
         what: one of them in words, for the scope's count (`node`).
         leaf: makes the item of the thing at a position, under a label, with what lies below it.
-        sizes: parameters and bytes of the thing at each position, if they have any.
+        sizes: gives parameters and bytes of the thing at each position, if they have any; asked when the
+            first scope is shown.
     """
 
     def __init__(
@@ -130,18 +132,23 @@ class Scoped:
         names: Sequence[str],
         what: str,
         leaf: Callable[[int, str, Children | None], Item],
-        sizes: Sequence[tuple[int, int]] | None = None,
+        sizes: Callable[[], Sequence[tuple[int, int]]] | None = None,
     ) -> None:
         self._names = names
         self._what = what
         self._leaf = leaf
-        self._totals: tuple[list[int], list[int]] | None = None
-        if sizes is not None:
-            parameters, nbytes = [0], [0]
-            for size in sizes:
-                parameters.append(parameters[-1] + size[0])
-                nbytes.append(nbytes[-1] + size[1])
-            self._totals = parameters, nbytes
+        self._sizes = sizes
+
+    @cached_property
+    def _totals(self) -> tuple[list[int], list[int]] | None:
+        """Running sums over all positions, so that a scope's total is one subtraction."""
+        if self._sizes is None:
+            return None
+        parameters, nbytes = [0], [0]
+        for size in self._sizes():
+            parameters.append(parameters[-1] + size[0])
+            nbytes.append(nbytes[-1] + size[1])
+        return parameters, nbytes
 
     def root(self) -> Children:
         """The first level."""

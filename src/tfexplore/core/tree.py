@@ -33,6 +33,9 @@ from tfexplore.core.subjects import (
 from tfexplore.core.summary import notes, object_graph_notes
 from tfexplore.errors import ModelError
 
+# Sizes of scopes want every entry decoded, 10 µs each: with more keys than this only their numbers are shown.
+_SIZED_KEYS = 20_000
+
 
 def root_items(model: Model) -> list[Item]:
     """The first level of the tree: the model, notes on it, its headings. What cannot be read is a note in its place."""
@@ -170,7 +173,7 @@ def _variables(meta_graph: MetaGraph) -> Item:
         len(found),
         f"{text.plural(len(found), 'variable')} with {text.count(total)} parameters in all.",
         "No variables: all values are constants of the graph.",
-        Scoped([variable.name for variable in found], "variable", leaf, sizes).root(),
+        Scoped([variable.name for variable in found], "variable", leaf, lambda: sizes).root(),
         note=f"{len(found):,} · {text.short_count(total)}",
     )
 
@@ -363,13 +366,25 @@ def _keys(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Item:
             return Item("key", label, subject, below, note="damaged")
         return Item("key", label, subject, below, dtype=stored.dtype, shape=stored.shape, has_shape=True)
 
+    def sizes() -> list[tuple[int, int]]:
+        return [_size_of(checkpoint, key) for key in keys]
+
     return _counted(
         "Keys",
         len(keys),
         f"{text.plural(len(keys), 'key')} of {text.label(os.path.basename(checkpoint.index_path))}, by scope.",
         "This checkpoint holds no keys.",
-        Scoped(keys, "key", leaf).root(),
+        Scoped(keys, "key", leaf, sizes if len(keys) <= _SIZED_KEYS else None).root(),
     )
+
+
+def _size_of(checkpoint: Checkpoint, key: str) -> tuple[int, int]:
+    """Elements and bytes of a key's value; nothing for a damaged entry."""
+    try:
+        stored = checkpoint.stored(key)
+    except ModelError:
+        return 0, 0
+    return stored.elements or 0, stored.nbytes
 
 
 def _checkpoint(model: Model, file: CheckpointFile) -> Item:
