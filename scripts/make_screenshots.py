@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 SHOTS = {
     # name: (model, size, keys)
-    "explorer": ("ranker", (120, 36), [*"jjjjjjjjj", "enter", "j", "enter", "j", "j", "enter"]),
+    "explorer": ("ranker", (120, 36), [*"jjjjjjjj", "enter", "j", "enter", "j", "j", "enter"]),
     "training": ("training", (80, 24), ["end", "enter", "j", "enter", "j", "enter"]),
 }
 # Textual's SVG names web fonts by address; a viewer's own monospaced font does as well.
