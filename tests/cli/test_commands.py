@@ -328,3 +328,15 @@ def test_a_failure_of_our_own_is_one_sentence(
     assert found.code == 70
     assert said in found.err
     assert found.err.count("\n") == 1
+
+
+def test_a_damaged_part_is_told_where_its_section_is_shown(run: Run, tmp_path: Path) -> None:
+    from core.saved_model_writer import DAMAGED, info, signature
+
+    good = signature({b"x": info(b"x:0")}, {})
+    write_saved_model(tmp_path, meta_graph(nodes=[placeholder(b"x")], signatures={b"good": good, b"broken": DAMAGED}))
+    found = run("show", tmp_path, "signatures")
+    assert found.code == 0
+    assert found.out.startswith("good\t")
+    assert "signature broken" in found.err
+    assert run("show", tmp_path, "signatures", "--quiet").err == ""

@@ -401,3 +401,21 @@ def test_a_page_of_objects_reads_no_grandchildren(tmp_path: Path, monkeypatch: p
         assert heading.children is not None
         assert len(heading.children.page(0, 250)) == 250
     assert read == [0]
+
+
+def test_a_flipped_byte_stands_beside_the_value(tmp_path: Path) -> None:
+    folder = written(tmp_path, {})
+    data = folder / "variables" / "variables.data-00000-of-00001"
+    stored = bytearray(data.read_bytes())
+    at = stored.index(np.ones(2, np.float32).tobytes())
+    told = []
+    for flipped in (False, True):
+        if flipped:
+            stored[at] ^= 1
+            data.write_bytes(stored)
+        with open_model(str(folder)) as model:
+            found = {item.label: item for item in items(model) if item.kind == "variable"}
+            for name in ("v", "w"):
+                lines = describe(found[name].subject).lines()
+                told.append(next(line.value.split(":")[0] for line in lines if line.label == "checksum"))
+    assert told == ["good", "good", "BAD", "good"]

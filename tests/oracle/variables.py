@@ -72,10 +72,6 @@ def compare_restored(
         # A TensorFlow 2 export: through our join node - object - variable.
         by_id = {variable.object_id: variable for variable in ours.variables}
         found = {name: by_id[node_id] for name, node_id in ours.joins.main_nodes.items() if node_id in by_id}
-        for variable in ours.variables:
-            node = ours.node_of(variable)
-            if node is not None:
-                sheet["joins"].same(f"object behind {node}", ours.joins.main_nodes[node], variable.object_id)
     else:
         found = {variable.name: variable for variable in ours.variables}
     bound = _bound_nodes(imported, theirs) if ours.objects is not None else {}

@@ -15,6 +15,7 @@ from tfexplore.core import text
 from tfexplore.core.model import TRAINING_DIRECTORY, Model
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import SECTIONS, Options, Section, section
+from tfexplore.core.summary import damage
 from tfexplore.errors import UsageError
 
 _TERMINAL_LIMIT = 200
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     with open_model(options.path) as model:
         _refuse_idle(model, options.section, narrowed)
         found = section(model, options.section, narrowed)
-        for sentence in model.notes if options.section != "summary" else ():  # there they stand in the output
+        for sentence in _damage(model, options.section, narrowed):
             diagnostics.note(sentence, quiet=options.quiet)
         if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
             diagnostics.note(f"showing the latest checkpoint, {model.checkpoint.prefix}", quiet=options.quiet)
@@ -50,6 +51,15 @@ def run(options: argparse.Namespace) -> int:
         else:
             _write_text(options, found)
     return diagnostics.DONE
+
+
+def _damage(model: Model, name: str, options: Options) -> list[str]:
+    """What a section may lack because it cannot be read; the summary says it in its own notes."""
+    if name == "summary":
+        return []
+    if name in ("keys", "checkpoints"):  # these need neither the graph nor the objects
+        return list(model.notes)
+    return damage(model, model.meta_graph(options.tag_set) if model.meta_graphs else None)
 
 
 def _refuse_idle(model: Model, name: str, options: Options) -> None:

@@ -118,7 +118,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     graph.load_edges(cancel)
     found = graph.node(subject.position)
     lines = [fact("op", found.op)]
-    outputs = graph.outputs(subject.position, found)
+    outputs = graph.outputs(subject.position)
     if len(outputs) == 1:
         lines += [fact("dtype", dtypes.name(outputs[0].dtype)), Line("shape", _shape(outputs[0]))]
         lines += _bytes(outputs[0])

@@ -230,13 +230,11 @@ class Graph:
         op_def = self._op_defs.find(node.op)
         return None if op_def is None else output_args(node, op_def)
 
-    def outputs(self, position: int, node: Node | None = None) -> list[Tensor]:
+    def outputs(self, position: int) -> list[Tensor]:
         """The node's outputs; empty where its op puts out nothing, nobody knows it, or the node is damaged."""
-        node = node or self.readable_node(position)
-        args = self.output_args(node) if node is not None else None
-        if node is None or not args:
+        node, args, stored = self._producer(position)
+        if node is None:
             return []
-        stored = _stored_shapes(node)
         numbered = islice(enumerate(iter_outputs(args)), MAX_LISTED_OUTPUTS)
         return [self._output(position, node, stored, number, *found) for number, found in numbered]
 

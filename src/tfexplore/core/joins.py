@@ -74,7 +74,7 @@ def restored_arguments(graph: Graph) -> dict[str, str]:
 def _restored_output(graph: Graph, name: str) -> tuple[int, int] | None:
     """The RestoreV2 node behind an input, and which of its outputs."""
     for _ in range(_MAX_PASSED_ON):
-        # Not `graph.resolve`: it lists all outputs of a node that has one for each variable.
+        # Not `graph.resolve`: which output it is matters here, not what is known of it.
         node, output, control = split_input(name)
         position = None if control else graph.find(node)
         if position is None:

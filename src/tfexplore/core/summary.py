@@ -49,17 +49,23 @@ def summary(model: Model, tag_set: tuple[str, ...] | None = None) -> dict[str, A
 
 def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
     """Sentences about what is missing, damaged or easily misread."""
-    found = list(model.notes)
-    checkpoint = model.checkpoint
+    found = damage(model, meta_graph)
     if meta_graph is not None:
-        found.extend(meta_graph.damage)
-        if checkpoint is None and not model.notes and meta_graph.variables:
+        if model.checkpoint is None and not model.notes and meta_graph.variables:
             found.append("variables/variables.index is missing, so no values can be shown")
         unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
         if unused:
             found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
-    if checkpoint is not None:
-        found.extend(object_graph_notes(checkpoint))
+    return found
+
+
+def damage(model: Model, meta_graph: MetaGraph | None) -> list[str]:
+    """Sentences about what cannot be read, or not be believed."""
+    found = list(model.notes)
+    if meta_graph is not None:
+        found.extend(meta_graph.damage)
+    if model.checkpoint is not None:
+        found.extend(object_graph_notes(model.checkpoint))
     return found
 
 
