@@ -26,8 +26,11 @@ class HeaderBar(Widget):
         space = "  "
         if text.width(name + space + title + facts) > room:
             name = space = ""
-        title = text.shorten(title, max(8, room - text.width(name + space) - text.width(facts)))
-        facts = text.shorten(facts, max(0, room - text.width(name + space) - text.width(title)))
+        # The name comes first; of the facts the last give way.
+        title = text.shorten(title, max(8, room // 2 if text.width(title) > room // 2 else room))
+        left = max(0, room - text.width(name + space) - text.width(title))
+        if text.width(facts) > left:
+            facts = text.take(facts, max(0, left - 1)) + text.ELLIPSIS if left > 4 else ""
         gap = " " * max(0, cells - text.width(name + space + title + facts + status))
         model = ((title, "bold"), " ", (facts[1:], "$text-muted"))
         return Content.assemble((name, "bold $accent"), space, *model, gap, (status, "$warning"))
