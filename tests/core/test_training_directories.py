@@ -142,12 +142,22 @@ def test_a_damaged_latest_checkpoint_is_named_as_damaged(tmp_path: Path, damage:
     assert not any("not here" in note for note in told)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", [broken_footer, zeros, no_bytes])
 def test_a_damaged_only_checkpoint_is_not_said_to_be_missing(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     bundle(tmp_path / "ckpt-1")
     damage(tmp_path / "ckpt-1.index")
     error = refused(tmp_path, ModelError)
     assert "ckpt-1" in str(error)
+
+
+def test_an_only_checkpoint_with_a_damaged_block_opens_with_what_is_left(tmp_path: Path) -> None:
+    bundle(tmp_path / "ckpt-1")
+    broken_block(tmp_path / "ckpt-1.index")
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    assert model.checkpoint is not None
+    assert all(model.checkpoint.is_doubtful(key) for key in model.checkpoint.keys)
+    assert any("ckpt-1.index" in note and "does not match its checksum" in note for note in model.notes)
 
 
 def test_a_damaged_older_checkpoint_is_listed_with_its_problem(tmp_path: Path) -> None:

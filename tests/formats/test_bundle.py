@@ -66,6 +66,8 @@ def test_keys_and_entries(tmp_path: Path) -> None:
             bundle.entry("nope")
         os.remove(bundle.shard_path(1))
         assert bundle.missing_shards() == (1,)
+        assert bundle.read(bundle.entry("a/b")).checksum == "good"  # still the files that were opened
+    with Bundle(str(prefix)) as bundle:
         assert bundle.read(found).checksum == "good"
         with pytest.raises(NotFoundError, match="00001-of-00002"):
             bundle.read(bundle.entry("a/b"))
@@ -227,9 +229,27 @@ def test_without_its_header_a_bundle_is_read_as_unverified(tmp_path: Path) -> No
         value = bundle.read(bundle.entry("059"))
         assert value.array.tolist() == FLOATS.tolist()
         assert value.checksum == "unverified"
+    # The header's own bytes: the first value of the block, behind an entry of three bytes without a key.
+    data = bytearray((tmp_path / "c.index").read_bytes())
+    data[3] ^= 0xFF
+    (tmp_path / "c.index").write_bytes(bytes(data))
+    with Bundle(str(tmp_path / "c")) as bundle:
+        assert (bundle.header_damaged, bundle.num_shards) == (True, 3)
         (tmp_path / "c.data-00000-of-00004").touch()
     with Bundle(str(tmp_path / "c")) as bundle, pytest.raises(NotFoundError):
         bundle.read(bundle.entry("059"))
+
+
+def test_entries_of_a_damaged_block_are_listed_as_doubtful(tmp_path: Path) -> None:
+    names = [b"%03d" % number for number in range(60)]
+    write_bundle(tmp_path / "c", dict.fromkeys(names, FLOATS), block_size=100, restart_interval=1)
+    damage_block_of(tmp_path / "c.index", b"030")
+    with Bundle(str(tmp_path / "c")) as bundle:
+        assert len(bundle) == 59
+        doubtful = [key for key in bundle.keys if bundle.is_doubtful(bundle.entry(key))]
+        assert 0 < len(doubtful) < 10
+        assert {bundle.read(bundle.entry(key)).checksum for key in doubtful} == {"unverified"}
+        assert f"{len(doubtful)} of its entries are listed all the same" in str(bundle.damage[0])
 
 
 def test_keys_that_share_a_long_prefix_cannot_fill_memory(tmp_path: Path) -> None:

@@ -327,8 +327,10 @@ def test_no_flip_or_cut_of_the_index_passes(tmp_path: Path) -> None:
                 value = bundle.read(bundle.entry(key))
             except TfexploreError:
                 continue
-            assert same(value.array, plain(SMALL_BUNDLE[key.encode()]))
-            seen += 1
+            # Entries of a block that does not match its checksum are listed, but nothing of them is called good.
+            if value.checksum == "good":
+                assert same(value.array, plain(SMALL_BUNDLE[key.encode()]))
+                seen += 1
         assert seen == len(SMALL_BUNDLE) or bundle.damage
         harmless += not bundle.damage
     # The metaindex block with its handle, and the filling of the footer.

@@ -21,6 +21,7 @@ class Named:
 
     label: str
     children: object | None = True
+    kind: str = "section"
 
 
 def items(count: int, prefix: str = "") -> list[Item]:
@@ -201,3 +202,17 @@ def test_open_children_far_apart_are_counted(spot: int) -> None:
     assert (inside.parent, inside.index) == (child, 777_777)
     last: Any = outline.row(2 * MILLION + 2)
     assert last.node is outline.root.child(2)
+
+
+def test_newer_roots_keep_what_is_open() -> None:
+    outline = Outline(items(5))
+    node = outline.root.child(3)
+    assert node is not None
+    node.keep_page(0, items(4, "below "))
+    outline.expand(node, 4)
+    outline.refresh([*items(1, "note "), *items(5)])
+    check(outline)
+    assert outline.number(node) == 4
+    assert node.expanded
+    assert len(outline) == 10
+    assert [row.node.item.label for row in outline.rows(0, 3) if row.node and row.node.item] == ["note 0", "0", "1"]

@@ -85,7 +85,25 @@ def write_document(head: dict[str, Any], items: Iterable[Any], limit: int | None
     stream.write(f'\n], "total": {total}, "shown": {shown}}}\n')
 
 
+def write_document_lines(head: dict[str, Any], blocks: Iterable[Sequence[str]]) -> None:
+    """As `write_document`, for items that are written already, in blocks."""
+    stream = sys.stdout
+    stream.write(json_text(head)[:-1] + ', "items": [')
+    total = 0
+    for lines in blocks:
+        if lines:
+            stream.write((",\n" if total else "\n") + ",\n".join(lines))
+            total += len(lines)
+    stream.write(f'\n], "total": {total}, "shown": {total}}}\n')
+
+
 # -- text --
+
+
+def write_lines(lines: Sequence[str]) -> None:
+    """Many lines at once."""
+    if lines:
+        sys.stdout.write("\n".join(lines) + "\n")
 
 
 def cell(value: Any) -> str:

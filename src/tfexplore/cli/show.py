@@ -44,13 +44,45 @@ def run(options: argparse.Namespace) -> int:
             diagnostics.note(sentence, quiet=options.quiet)
         if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
             diagnostics.note(f"showing the latest checkpoint, {model.checkpoint.prefix}", quiet=options.quiet)
-        if options.json:
+        said = len(model.notes)
+        if _is_long_list(model, options):
+            _write_keys(model, options)
+        elif options.json:
             _write_json(model, options, found)
         elif options.section == "summary":
             _write_summary(model, next(iter(found)))
         else:
             _write_text(options, found)
+        if options.section != "summary":
+            for sentence in model.notes[said:]:  # what came to light while the names were read
+                diagnostics.note(sentence, quiet=options.quiet)
     return diagnostics.DONE
+
+
+def _is_long_list(model: Model, options: argparse.Namespace) -> bool:
+    """Whether all keys are asked for where nobody watches: they are written block by block."""
+    wanted = options.section == "keys" and options.match is None and options.limit is None
+    return wanted and model.checkpoint is not None and (options.json or not output.is_terminal())
+
+
+def _write_keys(model: Model, options: argparse.Namespace) -> None:
+    from tfexplore.cli import key_lines
+
+    assert model.checkpoint is not None
+    if options.json:
+        output.write_document_lines(_head(model, options), key_lines.iter_json(model.checkpoint))
+        return
+    columns, spread = _COLUMNS["keys"]
+    count = 0
+
+    def row_line(row: dict[str, Any]) -> str:
+        return "\t".join(column.cell(value) for column, value in zip(columns, spread(row)[0], strict=True))
+
+    for lines in key_lines.iter_text(model.checkpoint, row_line):
+        output.write_lines(lines)
+        count += len(lines)
+    if not count:
+        diagnostics.note(_empty(options), quiet=options.quiet)
 
 
 def _damage(model: Model, name: str, options: Options) -> list[str]:
@@ -83,8 +115,8 @@ def _pattern(expression: str | None) -> re.Pattern[str] | None:
         raise UsageError(f"--match {text.visible(expression)} is no regular expression: {error}") from error
 
 
-def _write_json(model: Model, options: argparse.Namespace, found: Section) -> None:
-    head: dict[str, Any] = {
+def _head(model: Model, options: argparse.Namespace) -> dict[str, Any]:
+    return {
         "schema": 1,
         "tfexplore": __version__,
         "path": options.path,
@@ -92,6 +124,10 @@ def _write_json(model: Model, options: argparse.Namespace, found: Section) -> No
         "command": "show",
         "section": options.section,
     }
+
+
+def _write_json(model: Model, options: argparse.Namespace, found: Section) -> None:
+    head = _head(model, options)
     if options.section == "summary":
         output.write(output.json_text(head | next(iter(found))))
         return

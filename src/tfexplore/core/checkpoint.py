@@ -5,21 +5,35 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.objects import ObjectGraph, trackable_object_graph
 from tfexplore.core.shapes import num_elements
-from tfexplore.errors import ModelError
+from tfexplore.errors import CorruptError, ModelError, NotFoundError
 from tfexplore.formats.bundle import Bundle, BundleEntry
 from tfexplore.formats.bundle_scalar import read_scalar_string
+from tfexplore.formats.table import check_cancel
+
+if TYPE_CHECKING:
+    from tfexplore.formats.bundle_index import EntryBatch
+    from tfexplore.formats.bundle_values import TensorValue
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _STEP = re.compile(r"-(\d{1,18})$")
 _MAX_KEY_SET = 100_000
 # An object graph is a scalar string; a larger one is nobody's.
 _MAX_OBJECT_GRAPH = 2**30
+# One of more bytes takes a quarter of a second and more to read: nobody waits for it before the first screen.
+_LARGE_OBJECT_GRAPH = 8 << 20
+# How often a value is looked for anew while a trainer rewrites the checkpoint.
+_MAX_RESTARTS = 1000
+# A trainer puts the shards in place, then the index: how long that may take, and for how old shards it is waited for.
+_INDEX_FOLLOWS, _NEW, _LOOK_EVERY = 0.25, 2.0, 0.002
 
 
 def step_of(prefix: str) -> int | None:
@@ -54,6 +68,7 @@ class Checkpoint:
 
     Attributes:
         objects_checksum: `good`, `bad` or `unverified`: of the object graph, once that has been read.
+        restarts: how often it was opened anew because a trainer had rewritten it.
 
     Raises:
         ModelError: the index cannot be read; says where and why.
@@ -62,7 +77,27 @@ class Checkpoint:
     def __init__(self, prefix: str, *, cancel: threading.Event | None = None) -> None:
         self.prefix = prefix
         self.objects_checksum = "unverified"
-        self.bundle = Bundle(prefix, cancel=cancel)
+        self.restarts = 0
+        self._patient = True
+        self.bundle = self._open(cancel)
+
+    def _open(self, cancel: threading.Event | None) -> Bundle:
+        """Opens the files; once more where somebody wrote to them meanwhile and they cannot be read so."""
+        for _ in range(_MAX_RESTARTS):
+            before = _identity(self.index_path)
+            try:
+                bundle = Bundle(self.prefix, cancel=cancel)
+            except CorruptError:
+                if _identity(self.index_path) == before:
+                    raise
+                continue
+            if not bundle.damage or not bundle.replaced():
+                return bundle
+            bundle.close()
+        raise self._restless()
+
+    def _restless(self) -> ModelError:
+        return ModelError("it is rewritten faster than it can be read", path=self.prefix, hint="try again later")
 
     @property
     def index_path(self) -> str:
@@ -73,6 +108,24 @@ class Checkpoint:
     def keys(self) -> list[str]:
         """All keys, sorted; the object graph's own key included, as TensorFlow lists it."""
         return self.bundle.keys
+
+    @property
+    def loaded(self) -> bool:
+        """Whether all that a first look shows has been read: the names, and the object graph."""
+        return self.bundle.loaded and not self.objects_pending
+
+    def load(self, cancel: threading.Event | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+        """Reads all names and the object graph, where that has not been done.
+
+        Args:
+            progress: called with the blocks of names done and all of them.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        self.bundle.load(cancel, progress)
+        with suppress(ModelError):  # the headings say so
+            _ = self.objects
 
     @cached_property
     def _key_set(self) -> frozenset[str]:
@@ -86,7 +139,55 @@ class Checkpoint:
     def has(self, key: str) -> bool:
         """Whether the checkpoint holds that key."""
         # A set of a million keys would cost as much as the keys themselves.
-        return key in (self._key_set if len(self.keys) <= _MAX_KEY_SET else self.bundle)
+        few = self.bundle.loaded and len(self.bundle) <= _MAX_KEY_SET
+        return key in (self._key_set if few else self.bundle)
+
+    def read(
+        self,
+        key: str,
+        starts: Sequence[int] | None = None,
+        counts: Sequence[int] | None = None,
+        *,
+        limit: int | None = None,
+        cancel: threading.Event | None = None,
+    ) -> TensorValue:
+        """The values of a key, or a box of them; see `Bundle.read`.
+
+        Index and shards are those of one moment: where a trainer has put others in their place and what was read
+        does not match its checksum, the files are opened anew and the value is read again.
+
+        Raises:
+            As `Bundle.read` and `entry`.
+        """
+        while True:
+            bundle = self.bundle
+            try:
+                value = bundle.read(bundle.entry(key), starts, counts, limit=limit, cancel=cancel)
+                if value.checksum != "bad":
+                    return value
+            except (CorruptError, NotFoundError):
+                if not self._was_replaced(cancel):
+                    raise
+            else:
+                if not self._was_replaced(cancel):
+                    return value
+            if self.restarts >= _MAX_RESTARTS:
+                raise self._restless()
+            self.restarts += 1
+            self.bundle = self._open(cancel)
+            self._patient = True
+            bundle.close()
+
+    def _was_replaced(self, cancel: threading.Event | None) -> bool:
+        """Whether the files are others by now. Where the shards are new, the index may follow in a moment."""
+        deadline = time.monotonic() + (_INDEX_FOLLOWS if self._patient and self.bundle.written_within(_NEW) else 0)
+        while not self.bundle.replaced():
+            if time.monotonic() >= deadline:
+                self._patient = False
+                return False
+            check_cancel(cancel)
+            time.sleep(_LOOK_EVERY)
+        return True
 
     def entry(self, key: str) -> BundleEntry:
         """The BundleEntry of a key.
@@ -95,6 +196,18 @@ class Checkpoint:
             CorruptError: the entry is damaged, or there is none.
         """
         return self.bundle.entry(key)
+
+    def iter_batches(self, cancel: threading.Event | None = None) -> Iterator[EntryBatch]:
+        """All entries in the order of `keys`, as columns.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        return self.bundle.iter_batches(cancel)
+
+    def is_doubtful(self, key: str) -> bool:
+        """Whether what the index says about a key cannot be trusted, for its block is damaged."""
+        return self.bundle.is_doubtful(self.entry(key))
 
     def stored(self, key: str) -> StoredValue:
         """Dtype, shape and place of a key's value.
@@ -113,16 +226,35 @@ class Checkpoint:
         total = sum(part[3] for part in parts)
         return StoredValue(key, entry.dtype, entry.shape, total, num_elements(entry.shape), tuple(parts))
 
+    @property
+    def damage(self) -> list[str]:
+        """Sentences about what is damaged or missing, as far as it was looked at."""
+        bundle = self.bundle
+        found = [f"the index is damaged: {damage}" for damage in bundle.damage]
+        if bundle.header_damaged:
+            order = "big" if bundle.big_endian else "little"
+            found.append(f"the header is damaged: {order} endian is assumed, and no value counts as checked")
+        missing = bundle.missing_shards()
+        if missing:
+            names = ", ".join(os.path.basename(bundle.shard_path(shard)) for shard in missing[:3])
+            more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+            found.append(f"data files are missing, so the values in them cannot be shown: {names}{more}")
+        return found
+
     @cached_property
     def nbytes(self) -> int:
         """Bytes of all values together; damaged entries count nothing."""
-        total = 0
-        for key in self.keys:
-            try:
-                total += self.stored(key).nbytes
-            except ModelError:
-                continue
-        return total
+        return self.bundle.nbytes()
+
+    @property
+    def objects_pending(self) -> bool:
+        """Whether there is an object graph so large that it is not read before it is asked for."""
+        if "objects" in self.__dict__ or not self.has(OBJECT_GRAPH_KEY):
+            return False
+        try:
+            return self.entry(OBJECT_GRAPH_KEY).size > _LARGE_OBJECT_GRAPH
+        except ModelError:
+            return False
 
     @cached_property
     def objects(self) -> ObjectGraph | None:
@@ -151,6 +283,15 @@ class Checkpoint:
         self.bundle.close()
 
 
+def _identity(path: str) -> tuple[int, int, int] | None:
+    """What tells whether a path names the same file with the same contents."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def slice_spec(starts: tuple[int, ...], lengths: tuple[int | None, ...]) -> str:
     """A slice as TensorFlow writes it: `0,2:-` (start, length; `-` for a whole dimension)."""
     return ":".join(
@@ -164,6 +305,7 @@ class CheckpointInfo(NamedTuple):
     Attributes:
         saved_at: seconds since 1970, from the `checkpoint` file, else when the index was last changed.
         keys, nbytes, shards: None where the index cannot be read; `problem` says why.
+        problem: what of the index cannot be read.
     """
 
     prefix: str
@@ -192,8 +334,8 @@ def checkpoint_info(prefix: str, *, latest: bool, saved_at: float | None = None)
     try:
         bundle = checkpoint.bundle
         missing = tuple(bundle.missing_shards())
-        return CheckpointInfo(
-            prefix, step, saved_at, latest, len(checkpoint.keys), checkpoint.nbytes, bundle.num_shards, missing
-        )
+        keys, nbytes = len(checkpoint.keys), checkpoint.nbytes
+        problem = str(bundle.damage[0]) if bundle.damage else None
+        return CheckpointInfo(prefix, step, saved_at, latest, keys, nbytes, bundle.num_shards, missing, problem)
     finally:
         checkpoint.close()

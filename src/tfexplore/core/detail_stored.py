@@ -35,7 +35,7 @@ _ROWS, _COLUMNS = 8, 5
 def model(subject: ModelSubject, cancel: Cancel) -> Detail:
     """The model as a whole."""
     found = subject.model
-    facts = summary(found)
+    facts = summary(found, cancel=cancel)
     lines = [fact("path", found.path), fact("kind", found.kind_name)]
     if found.meta_graphs:
         lines += [
@@ -130,23 +130,31 @@ def stored_blocks(checkpoint: Checkpoint, name: str) -> list[Block]:
 
 def _value_block(checkpoint: Checkpoint, name: str) -> Block:
     stored = checkpoint.stored(name)
-    entry = checkpoint.entry(name)
+    restarts = checkpoint.restarts
     whole = stored.nbytes <= _WHOLE
     try:
         if whole:
-            value = checkpoint.bundle.read(entry, limit=4 * _WHOLE)
+            value = checkpoint.read(name, limit=4 * _WHOLE)
         else:
             rank = len(stored.shape)
             counts = [1] * max(0, rank - 2) + [_ROWS + 1, _COLUMNS + 1][max(0, 2 - rank) :]
             counts = [min(count, size) for count, size in zip(counts, stored.shape, strict=True)]
-            value = checkpoint.bundle.read(entry, [0] * rank, counts, limit=4 * _WHOLE)
+            value = checkpoint.read(name, [0] * rank, counts, limit=4 * _WHOLE)
     except ModelError as error:
         return Block("value", (Line("", text.visible(str(error))),))
     rows = format_rows(value.array, rows=_ROWS, columns=_COLUMNS)
-    checksum = {"good": "good", "bad": "BAD: the stored bytes are not what was written"}.get(
-        value.checksum, "unverified: only this corner was read"
-    )
-    return Block("value", (Line("checksum", checksum), *(Line("", row, columns=True) for row in rows)))
+    lines = [Line("checksum", _checksum_text(value.checksum, whole))]
+    if checkpoint.restarts != restarts:
+        lines.append(Line("", "The checkpoint was rewritten since it was opened: this is its value now."))
+    return Block("value", (*lines, *(Line("", row, columns=True) for row in rows)))
+
+
+def _checksum_text(checksum: str, whole: bool) -> str:
+    if checksum == "bad":
+        return "BAD: the stored bytes are not what was written"
+    if checksum == "unverified":
+        return "unverified: its place in the index is damaged" if whole else "unverified: only this corner was read"
+    return checksum
 
 
 # -- objects and checkpoints --
@@ -205,7 +213,7 @@ def checkpoint(subject: CheckpointSubject, cancel: Cancel) -> Detail:
     ]
     if info.problem is not None:
         lines.append(Line("", text.visible(info.problem)))
-    else:
+    if info.keys is not None:
         lines += [
             fact("keys", f"{info.keys:,}"),
             fact("bytes", None if info.nbytes is None else text.size(info.nbytes)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -41,7 +41,6 @@ class Model:
         checkpoint: the variables of a SavedModel, the latest checkpoint of a training directory; None where
             there are none (a SavedModel may have no variables) or where they cannot be read (a note says why).
         checkpoint_files: all checkpoints of a training directory, oldest first.
-        notes: sentences about what is missing or damaged.
     """
 
     def __init__(
@@ -61,10 +60,27 @@ class Model:
         self.meta_graphs = tuple(meta_graphs)
         self.checkpoint = checkpoint
         self.checkpoint_files = tuple(checkpoint_files)
-        self.notes = tuple(notes)
+        self._notes = tuple(notes)
         self._opened: dict[str, Checkpoint] = {}
         self._lock = threading.Lock()
         self._closed = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what is missing or damaged, as far as the files were looked at."""
+        if self.checkpoint is None:
+            return self._notes
+        return (*self._notes, *self.checkpoint.damage)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether all that a first look shows has been read; a large checkpoint's names follow."""
+        return self.checkpoint is None or self.checkpoint.loaded
+
+    def load(self, cancel: threading.Event | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+        """Reads what is missing of a first look; see `Checkpoint.load`."""
+        if self.checkpoint is not None:
+            self.checkpoint.load(cancel, progress)
 
     @property
     def kind_name(self) -> str:

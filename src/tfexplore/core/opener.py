@@ -109,24 +109,8 @@ def _open_saved_model(path: str, folder: str, cancel: threading.Event | None, te
             checkpoint = Checkpoint(prefix, cancel=cancel)
         except ModelError as error:
             notes.append(f"the variables cannot be read: {error}")
-    if checkpoint is not None:
-        notes.extend(_checkpoint_notes(checkpoint))
     graphs = [MetaGraph(found, path=file_name, folder=folder, checkpoint=checkpoint) for found in message.meta_graphs]
     return Model(path, SAVED_MODEL, file_bytes=size, meta_graphs=graphs, checkpoint=checkpoint, notes=notes)
-
-
-def _checkpoint_notes(checkpoint: Checkpoint) -> list[str]:
-    """What is damaged or missing of a checkpoint that could be opened."""
-    bundle = checkpoint.bundle
-    found = [f"keys are missing, for a part of the index cannot be read: {damage}" for damage in bundle.damage]
-    if bundle.header_damaged:
-        found.append("the checkpoint's header cannot be read: little endian is assumed, and no value counts as checked")
-    missing = bundle.missing_shards()
-    if missing:
-        names = ", ".join(os.path.basename(bundle.shard_path(shard)) for shard in missing[:3])
-        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
-        found.append(f"data files are missing, so the values in them cannot be shown: {names}{more}")
-    return found
 
 
 # -- checkpoints --
@@ -173,7 +157,6 @@ def _open_training_directory(path: str, folder: str, cancel: threading.Event | N
     checkpoint = None
     try:
         checkpoint = Checkpoint(latest, cancel=cancel)
-        notes.extend(_checkpoint_notes(checkpoint))
     except ModelError as error:
         if len(prefixes) == 1:
             raise
@@ -196,13 +179,7 @@ def _no_checkpoint(path: str, folder: str) -> ModelError:
 def _open_checkpoint(path: str, prefix: str, cancel: threading.Event | None, tell: Progress) -> Model:
     tell(f"reading {os.path.basename(prefix)}.index")
     checkpoint = Checkpoint(prefix, cancel=cancel)
-    return Model(
-        path,
-        CHECKPOINT,
-        file_bytes=_size(prefix + ".index"),
-        checkpoint=checkpoint,
-        notes=_checkpoint_notes(checkpoint),
-    )
+    return Model(path, CHECKPOINT, file_bytes=_size(prefix + ".index"), checkpoint=checkpoint)
 
 
 def _size(path: str) -> int:

@@ -72,7 +72,7 @@ def section(model: Model, name: str, options: Options | None = None) -> Section:
     """
     options = options or Options()
     if name == "summary":
-        return Section([None], lambda _: summary(model, options.tag_set))
+        return Section([None], lambda _: summary(model, options.tag_set, options.cancel))
     if name == "keys":
         return _keys(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
     if name == "checkpoints":
@@ -275,8 +275,11 @@ def _path(objects: ObjectGraph, node_id: int) -> str:
 # -- checkpoints --
 
 
+_DOUBTFUL = "its entry lies in a block of the index that is damaged: name, dtype, shape and place may be wrong"
+
+
 def key_row(checkpoint: Checkpoint, key: str) -> Row:
-    """The row of one checkpoint key; a damaged entry has a `problem` in place of facts."""
+    """The row of one checkpoint key; a damaged entry has a `problem` in place of facts, a doubtful one beside them."""
     try:
         stored = checkpoint.stored(key)
     except ModelError as error:
@@ -295,11 +298,19 @@ def key_row(checkpoint: Checkpoint, key: str) -> Row:
             {"slice": spec, "shard": shard, "offset": offset, "bytes": nbytes}
             for spec, shard, offset, nbytes in stored.parts
         ]
+    if checkpoint.is_doubtful(key):
+        row["problem"] = _DOUBTFUL
     return row
 
 
 def _keys(checkpoint: Checkpoint, options: Options) -> Section:
-    return Section(_named(checkpoint.keys, options, lambda key: key), lambda key: key_row(checkpoint, key))
+    def names() -> Iterator[str]:
+        # By batches: names that are written need not be kept.
+        for batch in checkpoint.iter_batches(options.cancel):
+            yield from batch.keys
+
+    found = checkpoint.keys if checkpoint.loaded else names()
+    return Section(_named(found, options, lambda key: key), lambda key: key_row(checkpoint, key))
 
 
 def _checkpoint_variables(checkpoint: Checkpoint, options: Options) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -25,10 +26,17 @@ def timestamp(seconds: float | None) -> str | None:
         return None
 
 
-def summary(model: Model, tag_set: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """The facts of `show PATH summary`, with the field names of the JSON output."""
+def summary(
+    model: Model, tag_set: tuple[str, ...] | None = None, cancel: threading.Event | None = None
+) -> dict[str, Any]:
+    """The facts of `show PATH summary`, with the field names of the JSON output.
+
+    Raises:
+        UsageError: there is no such tag-set.
+        Cancelled: `cancel` was set.
+    """
     if not model.meta_graphs:
-        return _of_checkpoint(model)
+        return _of_checkpoint(model, cancel)
     meta_graph = model.meta_graph(tag_set)
     counted = meta_graph.counted_variables
     sizes = [(variable.name, variable.parameters, variable.nbytes or 0) for variable in counted]
@@ -92,9 +100,9 @@ def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_checkpoint(model: Model) -> dict[str, Any]:
+def _of_checkpoint(model: Model, cancel: threading.Event | None) -> dict[str, Any]:
     checkpoint = model.checkpoint
-    sizes, damaged = ([], 0) if checkpoint is None else _values(checkpoint)
+    sizes, damaged = ([], 0) if checkpoint is None else _values(checkpoint, cancel)
     found = notes(model, None)
     if damaged:
         found.append(f"{text.plural(damaged, 'key')} with a damaged entry")
@@ -115,7 +123,7 @@ def _of_checkpoint(model: Model) -> dict[str, Any]:
     }
 
 
-def _values(checkpoint: Checkpoint) -> tuple[list[tuple[str, int, int]], int]:
+def _values(checkpoint: Checkpoint, cancel: threading.Event | None) -> tuple[list[tuple[str, int, int]], int]:
     """(key, elements, bytes) of each value of a variable, and how many entries are damaged."""
     only: set[str] | None = None
     try:
@@ -131,13 +139,17 @@ def _values(checkpoint: Checkpoint) -> tuple[list[tuple[str, int, int]], int]:
         }
     sizes = []
     damaged = 0
-    for key in checkpoint.keys:
-        if only is not None and key not in only:
-            continue
-        try:
-            stored = checkpoint.stored(key)
-        except ModelError:
-            damaged += 1
-            continue
-        sizes.append((key, stored.elements or 0, stored.nbytes))
+    for batch in checkpoint.iter_batches(cancel):
+        for key, head, nbytes in zip(batch.keys, batch.heads, batch.sizes, strict=True):
+            if only is not None and key not in only:
+                continue
+            if head is not None:
+                sizes.append((key, head.elements, nbytes))
+                continue
+            try:
+                stored = checkpoint.stored(key)
+            except ModelError:
+                damaged += 1
+                continue
+            sizes.append((key, stored.elements or 0, stored.nbytes))
     return sizes, damaged

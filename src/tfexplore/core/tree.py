@@ -33,8 +33,8 @@ from tfexplore.core.subjects import (
 from tfexplore.core.summary import notes, object_graph_notes
 from tfexplore.errors import ModelError
 
-# Sizes of scopes want every entry decoded, 10 µs each: with more keys than this only their numbers are shown.
-_SIZED_KEYS = 20_000
+# Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
+_SIZED_KEYS = 200_000
 
 
 def root_items(model: Model) -> list[Item]:
@@ -338,20 +338,48 @@ def _assets(meta_graph: MetaGraph) -> Item:
 
 def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
     """The headings of one checkpoint."""
-    remarks = list(map(_note, object_graph_notes(checkpoint)))
-    found = [*remarks, _keys(checkpoint, None)]
+    remarks = [] if checkpoint.objects_pending else list(map(_note, object_graph_notes(checkpoint)))
+    return [*remarks, _keys(checkpoint, None), *_checkpoint_objects(checkpoint)]
+
+
+def _checkpoint_objects(checkpoint: Checkpoint) -> list[Item]:
+    """The heading of the object graph; none where it is damaged, for which there is a note."""
+    if checkpoint.objects_pending:
+
+        def build(cancel: Cancel) -> Children:
+            objects = checkpoint.objects
+            children = _objects(objects, None, checkpoint).children if objects is not None else None
+            return children or fixed([])
+
+        return [_section("Objects", "counting …", "A large object graph: it is being read.", Deferred(build))]
     try:
         objects = checkpoint.objects
     except ModelError:
-        return found
+        return []
     if objects is None:
-        found.append(_section("Objects", "none", "No object graph: this checkpoint was saved by names.", None))
-    else:
-        found.append(_objects(objects, None, checkpoint))
-    return found
+        return [_section("Objects", "none", "No object graph: this checkpoint was saved by names.", None)]
+    return [_objects(objects, None, checkpoint)]
 
 
 def _keys(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Item:
+    if not checkpoint.bundle.loaded:
+
+        def build(cancel: Cancel) -> Children:
+            checkpoint.bundle.load(cancel)
+            return _keys_by_scope(checkpoint, meta_graph)
+
+        return _section("Keys", "counting …", "A large index: its names are being read.", Deferred(build))
+    count = len(checkpoint.keys)
+    return _counted(
+        "Keys",
+        count,
+        f"{text.plural(count, 'key')} of {text.label(os.path.basename(checkpoint.index_path))}, by scope.",
+        "This checkpoint holds no keys.",
+        _keys_by_scope(checkpoint, meta_graph),
+    )
+
+
+def _keys_by_scope(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Children:
     # Bundles sort by bytes, which differs from `str` order only where a key is not UTF-8.
     keys = checkpoint.keys
     if not all(map(str.isascii, keys)):
@@ -364,18 +392,19 @@ def _keys(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Item:
             stored = checkpoint.stored(key)
         except ModelError:
             return Item("key", label, subject, below, note="damaged")
-        return Item("key", label, subject, below, dtype=stored.dtype, shape=stored.shape, has_shape=True)
+        note = "unverified: its entry is in a damaged block" if checkpoint.is_doubtful(key) else ""
+        return Item("key", label, subject, below, dtype=stored.dtype, shape=stored.shape, has_shape=True, note=note)
 
     def sizes() -> list[tuple[int, int]]:
-        return [_size_of(checkpoint, key) for key in keys]
+        found = {
+            key: (head.elements, size)
+            for batch in checkpoint.iter_batches()
+            for key, head, size in zip(batch.keys, batch.heads, batch.sizes, strict=True)
+            if head is not None
+        }
+        return [found.get(key) or _size_of(checkpoint, key) for key in keys]
 
-    return _counted(
-        "Keys",
-        len(keys),
-        f"{text.plural(len(keys), 'key')} of {text.label(os.path.basename(checkpoint.index_path))}, by scope.",
-        "This checkpoint holds no keys.",
-        Scoped(keys, "key", leaf, sizes if len(keys) <= _SIZED_KEYS else None).root(),
-    )
+    return Scoped(keys, "key", leaf, sizes if len(keys) <= _SIZED_KEYS else None).root()
 
 
 def _size_of(checkpoint: Checkpoint, key: str) -> tuple[int, int]:

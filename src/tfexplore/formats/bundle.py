@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from array import array
-from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tfexplore.errors import CorruptError, ModelError, NotFoundError, UnsupportedError
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle_entry import BundleEntry, TensorSlice, decode_entry, named
+from tfexplore.formats.bundle_index import BundleIndex, EntryBatch, encode_key
 from tfexplore.formats.files import RandomAccessFile, os_error
-from tfexplore.formats.ordered_code import WHOLE, decode_slice_key, encode_slice_key
+from tfexplore.formats.ordered_code import WHOLE, encode_slice_key
 from tfexplore.formats.proto import DecodeError, lean
-from tfexplore.formats.table import ENTRY_COST, Table, check_cancel
 
 if TYPE_CHECKING:
     from tfexplore.formats.bundle_values import Checksum, TensorValue
@@ -29,20 +27,16 @@ __all__ = ["Bundle", "BundleEntry", "TensorSlice"]
 
 VERSION = 1
 MAX_SHARDS = 100_000
-# A block of an index holds 256 KiB and one entry more.
-_MAX_BLOCK = 64 << 20
 _OPEN_SHARDS = 64
 
 
-def _encode(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
-
-
 class Bundle:
-    """An open tensor bundle: its keys are in memory, entries are decoded and values read when asked for.
+    """An open tensor bundle. Names of a large index are read by `load` or when they are asked for; an entry is
+    decoded and its values read when somebody looks at it.
 
-    A damaged block of the index costs the keys in it, no others: `damage` says so. A damaged entry
-    raises when it is asked for.
+    A damaged block of the index costs what cannot be made out of it: `damage` says so. A damaged entry
+    raises when it is asked for. Index and shards stay open, so that a checkpoint that is replaced meanwhile is
+    read on as it was.
 
     Args:
         prefix: the checkpoint's prefix; its base name may be empty (`dir/` is `dir/.index`).
@@ -55,84 +49,81 @@ class Bundle:
         Cancelled: `cancel` was set.
 
     Attributes:
-        keys: names of tensors in the order of their bytes (UTF-8, surrogateescape), without header and slices.
-        slice_count: how many entries are slices of partitioned variables.
         num_shards: how many data files there should be.
         big_endian: the byte order of the stored values.
         producer: the version of the bundle format that the writer used.
-        damage: what could not be read of the index.
-        header_damaged: the header was in a damaged block. Byte order and shards are then assumed: little
-            endian, the shards that lie beside the index. Values are read, but count as unverified.
+        header_damaged: the header is in a damaged block. What is read of it is believed as far as it can be, else
+            little endian is assumed, and the shards that lie beside the index. No value counts as verified.
     """
 
     def __init__(self, prefix: str, *, cancel: threading.Event | None = None) -> None:
         self.prefix = prefix
         self.index_path = f"{prefix}.index"
-        self.keys: list[str] = []
         self.num_shards = 0
         self.big_endian = False
         self.producer = 0
-        self.damage: tuple[ModelError, ...] = ()
         self.header_damaged = False
-        self._values = bytearray()
-        self._ends = array("Q")
-        self._slices: dict[bytes, bytes] = {}
         self._shards: OrderedDict[int, RandomAccessFile] = OrderedDict()
         self._lock = threading.Lock()
-        with RandomAccessFile(self.index_path) as file:
-            self._load(Table(file, max_block=_MAX_BLOCK), cancel)
+        self._index = BundleIndex(self.index_path, cancel=cancel)
+        self._open_header()
+        if self.num_shards <= _OPEN_SHARDS:
+            self._open_shards()
 
-    def _load(self, table: Table, cancel: threading.Event | None) -> None:
-        damage: list[ModelError] = []
-        header: bytes | None = None
-        room = table.room
-        for number in range(table.block_count):
-            check_cancel(cancel)
-            try:
-                keys, values = table.read_block(number)
-            except (CorruptError, UnsupportedError) as error:
-                damage.append(error)
-                continue
-            room -= sum(map(len, keys)) + ENTRY_COST * len(keys)
-            if room < 0:
-                damage.append(
-                    CorruptError(
-                        "the keys take far more memory than a file of this size should ask for; "
-                        f"the last {table.block_count - number:,} blocks are not listed",
-                        path=self.index_path,
-                    )
-                )
-                break
-            # The header's key is empty and slice keys begin with a zero byte: they come first.
-            first = 0
-            while first < len(keys) and keys[first] < b"\x01":
-                if not keys[first]:
-                    header = values[first]
-                elif _is_slice_key(keys[first]):
-                    self._slices[keys[first]] = values[first]
-                else:
-                    self._add(keys[first : first + 1], values[first : first + 1])
-                first += 1
-            self._add(keys[first:], values[first:])
-        self.damage = tuple(damage)
-        if header is not None:
-            self._read_header(header)
-        elif damage and self.keys:
-            self.header_damaged = True
-            self.num_shards = self._guess_shards()
-        elif damage:
-            raise damage[0]
-        else:
+    def _open_header(self) -> None:
+        index = self._index
+        if index.header is not None and not index.header_doubtful:
+            self._read_header(index.header)
+            return
+        if not index.first_damaged:
             raise CorruptError('the bundle\'s header (the entry with the key "") is missing', path=self.index_path)
+        if index.loaded and not index.keys:
+            raise index.damage[0]
+        self.header_damaged = True
+        try:
+            if index.header is not None:
+                self._read_header(index.header)
+        except ModelError:
+            pass
+        else:
+            if self.num_shards and not self.missing_shards():
+                return
+        self.big_endian = False
+        self.num_shards = self._guess_shards()
 
-    def _add(self, keys: list[bytes], values: list[bytes]) -> None:
-        self.keys += [key.decode("utf-8", "surrogateescape") for key in keys]
-        end = len(self._values)
-        self._values += b"".join(values)
-        add = self._ends.append
-        for value in values:
-            end += len(value)
-            add(end)
+    def _open_shards(self) -> None:
+        """Opens the shards before anything is read: a trainer may replace them, and then index and shards disagree."""
+        for shard in range(self.num_shards):
+            try:
+                self.shard(shard)
+            except ModelError:
+                continue  # said when a value in it is asked for
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of tensors in the order of their bytes (UTF-8, surrogateescape), without header and slices."""
+        return self._index.keys
+
+    @property
+    def loaded(self) -> bool:
+        """Whether all names have been read; until then `keys` has to read them."""
+        return self._index.loaded
+
+    def load(self, cancel: threading.Event | None = None, progress: Callable[[int, int], None] | None = None) -> None:
+        """Reads all names, if that has not been done: a third of a second for a million.
+
+        Args:
+            progress: called with the blocks done and the blocks in all.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        self._index.load(cancel, progress)
+
+    @property
+    def damage(self) -> tuple[ModelError, ...]:
+        """What cannot be read of the index, as far as it was looked at."""
+        return self._index.damage
 
     def _read_header(self, raw: bytes) -> None:
         try:
@@ -178,15 +169,17 @@ class Bundle:
         return len(self.keys)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._find(key) is not None
-
-    def _find(self, key: str) -> int | None:
-        at = bisect_left(self.keys, _encode(key), key=_encode)
-        return at if at < len(self.keys) and self.keys[at] == key else None
+        return isinstance(key, str) and key in self._index
 
     @property
     def slice_count(self) -> int:
-        return len(self._slices)
+        """How many entries are slices of partitioned variables."""
+        self.load()
+        return self._index.slice_count
+
+    def is_doubtful(self, entry: BundleEntry) -> bool:
+        """Whether what the index says about a tensor cannot be trusted: its block, or the header, is damaged."""
+        return self.header_damaged or self._index.is_doubtful(entry.key)
 
     def entry(self, key: str) -> BundleEntry:
         """The entry of tensor `key`, checked.
@@ -195,10 +188,18 @@ class Bundle:
             NotFoundError: the bundle has no such key.
             CorruptError: the entry is not what the format asks for.
         """
-        at = self._find(key)
-        if at is None:
+        raw = self._index.get(encode_key(key)) if key else None
+        if raw is None:
             raise NotFoundError(f"the checkpoint has no tensor {named(key)}", path=self.index_path)
-        return self._decode(key, bytes(self._values[self._ends[at - 1] if at else 0 : self._ends[at]]))
+        return self._decode(key, raw)
+
+    def iter_batches(self, cancel: threading.Event | None = None) -> Iterator[EntryBatch]:
+        """All entries in the order of `keys`, block by block, as columns: a million cost half a second.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        return self._index.iter_batches(self.num_shards or MAX_SHARDS, cancel)
 
     def slice_entry(self, entry: BundleEntry, part: TensorSlice) -> BundleEntry:
         """The entry that holds the values of one slice of a partitioned variable.
@@ -207,7 +208,7 @@ class Bundle:
             CorruptError: the bundle has no such entry, or its shape or dtype are not the slice's.
         """
         lengths = [WHOLE if length is None else length for length in part.lengths]
-        raw = self._slices.get(encode_slice_key(_encode(entry.key), part.starts, lengths))
+        raw = self._index.get(encode_slice_key(encode_key(entry.key), part.starts, lengths))
         what = f"slice {list(part.starts)} of {named(entry.key)}"
         if raw is None:
             raise CorruptError(f"the entry of {what} is missing", path=self.index_path)
@@ -227,15 +228,13 @@ class Bundle:
     def nbytes(self, cancel: threading.Event | None = None) -> int:
         """The bytes that all values take in the data files; entries that are damaged are left out.
 
-        Decodes every entry: seconds for a million.
+        Raises:
+            Cancelled: `cancel` was set.
         """
-        total = start = 0
-        for number, end in enumerate(self._ends):
-            if number % 4096 == 0:
-                check_cancel(cancel)
-            total += self._stored_size(bytes(self._values[start:end]))
-            start = end
-        return total + sum(map(self._stored_size, self._slices.values()))
+        total = 0
+        for batch in self.iter_batches(cancel):
+            total += sum(size for size, head in zip(batch.sizes, batch.heads, strict=True) if head is not None)
+        return total + sum(map(self._stored_size, self._index.iter_slices()))
 
     def _stored_size(self, raw: bytes) -> int:
         try:
@@ -317,21 +316,25 @@ class Bundle:
 
         return bundle_values.checksum(self, entry, cancel, progress)
 
+    def replaced(self) -> bool:
+        """Whether the files under these names are no longer those that were opened, or were written to since."""
+        with self._lock:
+            files = [self._index.file, *self._shards.values()]
+        return any(file.replaced() for file in files)
+
+    def written_within(self, seconds: float) -> bool:
+        """Whether a shard that was opened was written less than so many seconds ago."""
+        with self._lock:
+            return any(file.age < seconds for file in self._shards.values())
+
     def close(self) -> None:
-        """Lets go of the shards; one that another thread is reading closes when that read ends."""
+        """Lets go of the files; a shard that another thread is reading closes when that read ends."""
         with self._lock:
             self._shards.clear()
+        self._index.close()
 
     def __enter__(self) -> Bundle:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _is_slice_key(key: bytes) -> bool:
-    try:
-        decode_slice_key(key)
-    except CorruptError:
-        return False
-    return True

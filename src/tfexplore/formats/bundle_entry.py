@@ -53,12 +53,13 @@ def named(key: str) -> str:
     return repr(key) if len(key) <= _SHOWN_NAME else f"{key[:_SHOWN_NAME]!r}… ({len(key):,} characters)"
 
 
-def decode_entry(raw: bytes, key: str, num_shards: int, path: str) -> BundleEntry:
+def decode_entry(raw: bytes, key: str, num_shards: int, path: str, *, any_size: bool = False) -> BundleEntry:
     """The entry whose serialized BundleEntryProto is `raw`, checked.
 
     Args:
         num_shards: the shards that the entry may name.
         path: the index, for errors.
+        any_size: takes a size that does not fit dtype and shape.
 
     Raises:
         CorruptError: `raw` is not what the format asks for.
@@ -90,7 +91,7 @@ def decode_entry(raw: bytes, key: str, num_shards: int, path: str) -> BundleEntr
     if proto.offset < 0 or proto.size < 0:
         raise corrupt(f"says offset {proto.offset:,} and size {proto.size:,}, and neither can be below 0")
     itemsize = dtypes.itemsize(proto.dtype)
-    if itemsize and proto.size != elements * itemsize:
+    if itemsize and not any_size and proto.size != elements * itemsize:
         raise corrupt(
             f"says {proto.size:,} bytes, but {dtypes.name(proto.dtype)} {list(shape)} takes {elements * itemsize:,}"
         )

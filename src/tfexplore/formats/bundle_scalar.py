@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from tfexplore.errors import CorruptError, UnsupportedError
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle_entry import BundleEntry, named
-from tfexplore.formats.table import crc32c, mask, read_varint
+from tfexplore.formats.table import crc32c, mask
+from tfexplore.formats.table_block import read_varint
 
 if TYPE_CHECKING:
     from tfexplore.formats.bundle import Bundle
@@ -57,4 +58,4 @@ def read_scalar_string(bundle: Bundle, entry: BundleEntry, limit: int) -> tuple[
     good = struct.unpack(f"{order}I", stored)[0] == mask(lengths_crc)
     if not (good and mask(crc32c(value, crc32c(stored, lengths_crc))) == entry.crc32c):
         return value, "bad"
-    return value, "unverified" if bundle.header_damaged else "good"
+    return value, "unverified" if bundle.is_doubtful(entry) else "good"

@@ -21,7 +21,8 @@ from tfexplore.errors import CorruptError, ModelError, UnsupportedError
 from tfexplore.formats.bundle_entry import BundleEntry, named
 from tfexplore.formats.files import RandomAccessFile
 from tfexplore.formats.proto import DecodeError, lean
-from tfexplore.formats.table import crc32c, mask, read_varint
+from tfexplore.formats.table import crc32c, mask
+from tfexplore.formats.table_block import read_varint
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # Told how many more bytes are done; raises where the work is cancelled.

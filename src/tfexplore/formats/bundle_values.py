@@ -248,7 +248,7 @@ def _read_box(
         array = _numbers(raw, base, bundle.big_endian).reshape(box.counts)
     if good is False:
         return array, "bad"
-    return array, "good" if good and not bundle.header_damaged else "unverified"
+    return array, "good" if good and not bundle.is_doubtful(entry) else "unverified"
 
 
 def _numbers(raw: Array, dtype: int, big_endian: bool) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 from tfexplore.errors import CorruptError, ModelError, NotFoundError, RefusedFileError
 
@@ -41,7 +42,7 @@ class RandomAccessFile:
         RefusedFileError: it is not a regular file, or may not be read.
     """
 
-    __slots__ = ("_fd", "path", "size")
+    __slots__ = ("_changed_at", "_fd", "path", "size")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -60,6 +61,7 @@ class RandomAccessFile:
             raise RefusedFileError(f"this is {kind}, expected a regular file", path=path)
         self._fd = fd
         self.size = status.st_size
+        self._changed_at = status.st_mtime_ns
 
     def pread(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at `offset`.
@@ -123,6 +125,20 @@ class RandomAccessFile:
                 f"the file has {self.size:,} bytes, more than the {limit:,} that such a file may have", path=self.path
             )
         return self.pread(0, self.size)
+
+    def replaced(self) -> bool:
+        """Whether the path now names another file, or none, or this one was written to since it was opened."""
+        try:
+            now, then = os.stat(self.path), os.fstat(self._fd)
+        except OSError:
+            return True
+        same = (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
+        return not same or (then.st_size, then.st_mtime_ns) != (self.size, self._changed_at)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last write that lies before the opening."""
+        return time.time() - self._changed_at / 1e9
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""

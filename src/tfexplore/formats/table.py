@@ -8,16 +8,14 @@ compared with the bytes that are there before anything is allocated or followed.
 from __future__ import annotations
 
 import struct
-import sys
 import threading
-from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Any
 
 from tfexplore.errors import Cancelled, ChecksumError, CorruptError, ModelError, UnsupportedError
 from tfexplore.formats.files import RandomAccessFile
+from tfexplore.formats.table_block import decode_block, read_varint, salvage_entries
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER_SIZE = 48
@@ -26,15 +24,11 @@ TRAILER_SIZE = 5
 MAX_BLOCK = 1 << 31
 MAX_INDEX_BLOCK = 64 << 20
 # Keys share prefixes, so a few bytes of a file can stand for very long keys: what the decoded keys of one table
-# may take is bounded by its size. ENTRY_COST is what Python needs for an entry beside the characters of its key.
+# may take is bounded by its size.
 _ROOM, _ROOM_PER_BYTE = 32 << 20, 32
-ENTRY_COST = 64
 _KEPT_BLOCK = 1 << 20
 
-_U32 = struct.Struct("<I")
 _MASK_DELTA = 0xA282EAD8
-
-Fail = Callable[[str, int], ModelError]
 
 
 def crc32c(data: Any, crc: int = 0) -> int:
@@ -57,102 +51,9 @@ def check_cancel(cancel: threading.Event | None) -> None:
         raise Cancelled("the work was cancelled")
 
 
-def read_varint(data: bytes, position: int, end: int, bits: int, fail: Fail) -> tuple[int, int]:
-    """The varint at `position`, which must end before `end` and be below 2**bits; and the position after it."""
-    value = shift = 0
-    start = position
-    while position < end and shift < 70:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value >> bits:
-                raise fail(f"the number {value:,} has more than {bits} bits", start)
-            return value, position
-        shift += 7
-    raise fail("a varint does not end where it should", start)
-
-
 def is_table(file: RandomAccessFile) -> bool:
     """Whether the file ends as a table does: large enough for a footer, with the table's magic number last."""
     return file.size >= FOOTER_SIZE and file.pread(file.size - len(MAGIC), len(MAGIC)) == MAGIC
-
-
-def decode_block(data: bytes, room: int, fail: Fail) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values of one decompressed block, the keys strictly rising.
-
-    Args:
-        data: the block's bytes without the trailer.
-        room: how many bytes the decoded keys may take, at `ENTRY_COST` each beside their characters.
-        fail: makes the error to raise, from what is wrong and a position in `data`.
-    """
-    size = len(data)
-    if size < 4:
-        raise fail(f"a block has {size} bytes, fewer than the 4 of its restart count", 0)
-    restart_count = _U32.unpack_from(data, size - 4)[0]
-    end = size - 4 - 4 * restart_count
-    if restart_count < 1 or end < 0:
-        raise fail(f"a block of {size:,} bytes says that it has {restart_count:,} restart points", size - 4)
-    keys: list[bytes] = []
-    values: list[bytes] = []
-    unshared: list[int] = []
-    add_key, add_value, add_unshared = keys.append, values.append, unshared.append
-    position = key_size = 0
-    key = b""
-    while position < end:
-        entry = position
-        # The restart array (8 bytes at least) follows the entries: three bytes can always be looked at.
-        shared = data[position]
-        suffix = data[position + 1]
-        value_size = data[position + 2]
-        if shared | suffix | value_size < 128:
-            position += 3
-        else:
-            shared, position = read_varint(data, position, end, 32, fail)
-            suffix, position = read_varint(data, position, end, 32, fail)
-            value_size, position = read_varint(data, position, end, 32, fail)
-        key_end = position + suffix
-        after = key_end + value_size
-        room -= shared + suffix + ENTRY_COST
-        if shared > key_size or after > end or room < 0:
-            if room < 0 and shared <= key_size and after <= end:
-                raise fail("the keys take far more memory than a file of this size should ask for", entry)
-            raise fail(
-                f"an entry says {shared:,} shared, {suffix:,} key and {value_size:,} value bytes, "
-                f"but the key before has {key_size:,} and {max(end - position, 0):,} are left",
-                entry,
-            )
-        if shared:
-            previous = key
-            key = key[:shared] + data[position:key_end]
-            if key <= previous:
-                raise fail("a key does not come after the one before it", entry)
-        else:
-            add_unshared(entry)
-            previous = key
-            key = data[position:key_end]
-            if key <= previous and keys:
-                raise fail("a key does not come after the one before it", entry)
-        key_size = shared + suffix
-        add_key(key)
-        add_value(data[key_end:after])
-        position = after
-    _check_restarts(data, end, restart_count, unshared, fail)
-    return keys, values
-
-
-def _check_restarts(data: bytes, end: int, count: int, unshared: list[int], fail: Fail) -> None:
-    if count > max(len(unshared), 1):
-        raise fail(f"a block has {count:,} restart points but {len(unshared):,} entries to start at", end)
-    restarts = array("I", data[end : end + 4 * count])
-    if sys.byteorder == "big":
-        restarts.byteswap()
-    if restarts[0] != 0:
-        raise fail(f"the first restart point of a block is {restarts[0]:,}, expected 0", end)
-    if not unshared or (len(unshared) == count and array("I", unshared) == restarts):
-        return
-    if not set(unshared).issuperset(restarts) or any(a >= b for a, b in pairwise(restarts)):
-        raise fail("a restart point of a block is not at the start of an entry", end)
 
 
 class Table:
@@ -218,23 +119,67 @@ class Table:
         kept = self._kept
         if kept is not None and kept[0] == number:
             return kept[1]
-        handle = self._handles[number]
-        if isinstance(handle, CorruptError):
-            raise CorruptError(handle.what, path=handle.path, offset=handle.offset)
-        offset, size = handle
+        offset, size = self._handle(number)
         keys, values = self._decode(offset, size, self._max_block)
         if keys:
-            if keys[-1] > self._index_keys[number]:
-                raise CorruptError(
-                    "a block's last key comes after its key in the index block", path=self.path, offset=offset
-                )
-            if number and keys[0] <= self._index_keys[number - 1]:
-                raise CorruptError(
-                    "a block's first key does not come after the block before it", path=self.path, offset=offset
-                )
+            self.check_bounds(number, keys[0], keys[-1])
         if size <= _KEPT_BLOCK:
             self._kept = (number, (keys, values))
         return keys, values
+
+    def read_contents(self, number: int) -> bytes:
+        """The decompressed bytes of data block `number`, which match their checksum; for `block_scan`.
+
+        Raises:
+            As `read_block`, but for what lies within the block.
+        """
+        offset, size = self._handle(number)
+        data, _, error = self._contents(offset, size, self._max_block)
+        if error is not None:
+            raise error
+        return data
+
+    def salvage_block(self, number: int) -> tuple[list[bytes], list[bytes]]:
+        """What can still be made out of a data block that `read_block` refuses: nothing of it can be trusted.
+
+        Every key lies where the index block says that the block's keys lie.
+        """
+        try:
+            data, _, _ = self._contents(*self._handle(number), self._max_block)
+        except ModelError:
+            return [], []
+        low = self._index_keys[number - 1] if number else None
+        return salvage_entries(data, low, self._index_keys[number], self.room)
+
+    def _handle(self, number: int) -> tuple[int, int]:
+        handle = self._handles[number]
+        if isinstance(handle, CorruptError):
+            raise CorruptError(handle.what, path=handle.path, offset=handle.offset)
+        return handle
+
+    def check_bounds(self, number: int, first: bytes, last: bytes) -> None:
+        """Whether a block's first and last key lie where the index block says.
+
+        Raises:
+            CorruptError: they do not.
+        """
+        offset = self._handle(number)[0]
+        if last > self._index_keys[number]:
+            raise CorruptError(
+                "a block's last key comes after its key in the index block", path=self.path, offset=offset
+            )
+        if number and first <= self._index_keys[number - 1]:
+            raise CorruptError(
+                "a block's first key does not come after the block before it", path=self.path, offset=offset
+            )
+
+    def find_block(self, key: bytes) -> int:
+        """The number of the block where `key` must be; `block_count` where it lies past the last."""
+        return bisect_left(self._index_keys, key)
+
+    def bounds(self, number: int) -> tuple[bytes | None, bytes]:
+        """All keys of a block come after the first of the two (None: nothing) and not after the second."""
+        return (self._index_keys[number - 1] if number else None), self._index_keys[number]
 
     def iter_entries(self, cancel: threading.Event | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Every key with its value, in byte order, read block by block.
@@ -253,7 +198,7 @@ class Table:
         Raises:
             CorruptError, ChecksumError: that block is damaged.
         """
-        number = bisect_left(self._index_keys, key)
+        number = self.find_block(key)
         if number == len(self._handles):
             return None
         keys, values = self.read_block(number)
@@ -293,6 +238,19 @@ class Table:
             )
 
     def _decode(self, offset: int, size: int, limit: int) -> tuple[list[bytes], list[bytes]]:
+        data, kind, error = self._contents(offset, size, limit)
+        if error is not None:
+            raise error
+
+        def fail(what: str, position: int) -> ModelError:
+            if kind == 0:
+                return CorruptError(what, path=self.path, offset=offset + position)
+            return CorruptError(f"{what} (byte {position:,} of the decompressed block)", path=self.path, offset=offset)
+
+        return decode_block(data, self.room, fail)
+
+    def _contents(self, offset: int, size: int, limit: int) -> tuple[bytes, int, ChecksumError | None]:
+        """A block's decompressed bytes, its compression type, and what is wrong with its checksum, if anything."""
         self._check_handle(offset, size)
         if size > limit:
             raise UnsupportedError(
@@ -301,12 +259,15 @@ class Table:
         data = self._file.pread(offset, size)
         kind, stored = struct.unpack("<BI", self._file.pread(offset + size, TRAILER_SIZE))
         computed = mask(crc32c(bytes((kind,)), crc32c(data)))
+        error = None
         if computed != stored:
-            raise ChecksumError(
+            error = ChecksumError(
                 f"a block of {size:,} bytes does not match its checksum (stored {stored:08x}, computed {computed:08x})",
                 path=self.path,
                 offset=offset,
             )
+            if kind != 0:
+                raise error
         if kind == 1:
             data = self._decompress(data, offset, limit)
         elif kind != 0:
@@ -315,13 +276,7 @@ class Table:
                 path=self.path,
                 offset=offset + size,
             )
-
-        def fail(what: str, position: int) -> ModelError:
-            if kind == 0:
-                return CorruptError(what, path=self.path, offset=offset + position)
-            return CorruptError(f"{what} (byte {position:,} of the decompressed block)", path=self.path, offset=offset)
-
-        return decode_block(data, self.room, fail)
+        return data, kind, error
 
     def _decompress(self, data: bytes, offset: int, limit: int) -> bytes:
         def fail(what: str, position: int) -> ModelError:

@@ -68,6 +68,18 @@ class Loader:
         items = await self.tasks.run(job)
         return Page(items, 0, len(items))
 
+    async def complete(self, model: Model, on_progress: Callable[[Progress], None] | None = None) -> None:
+        """Reads what a large model left out for its first screen; see `Model.load`.
+
+        Raises:
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> None:
+            model.load(context.cancel, lambda done, total: context.report(Progress("reading names", done, total)))
+
+        await self.tasks.run(job, on_progress=on_progress)
+
     async def page(self, children: Children, start: int, count: int) -> Page:
         """Up to `count` children from `start` on.
 

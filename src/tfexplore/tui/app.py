@@ -90,6 +90,7 @@ class ExplorerApp(App[None]):
         """Opens the path; where it cannot be read the explorer ends and the command says why."""
         try:
             await self.session.open()
+            self.complete_model()
             await self.session.read_detail()
         except Cancelled:
             if not len(self.session.outline):  # nothing to look at
@@ -97,6 +98,14 @@ class ExplorerApp(App[None]):
         except ModelError as error:
             self.failure = error
             self.exit(return_code=3)
+
+    @work(description="reading the rest of a large model")
+    async def complete_model(self) -> None:
+        """Reads what a large model left out for its first screen."""
+        try:
+            await self.session.complete()
+        except Cancelled:
+            return
 
     def _changed(self, topic: Topic) -> None:
         """Draws what has changed in the session."""

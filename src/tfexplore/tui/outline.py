@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfexplore.core.items import Item
 
@@ -96,6 +96,28 @@ class Outline:
 
     def __len__(self) -> int:
         return self.root.visible
+
+    def refresh(self, items: Sequence[Item]) -> None:
+        """Puts newer items in the place of the first level's; what is open below them stays open."""
+        root = self.root
+        before: dict[tuple[str, str], list[Node]] = {}
+        for page in sorted(root.pages):
+            for node in root.pages[page]:
+                if node.item is not None:
+                    before.setdefault((node.item.kind, node.item.label), []).append(node)
+        nodes: list[Node] = []
+        for index, item in enumerate(items):
+            same = before.get((item.kind, item.label))
+            node = same.pop(0) if same else Node(item, root, index)
+            node.index = index
+            # Rows that have been read belong to the children that gave them.
+            read = node.item is not None and bool(node.pages)
+            node.item = replace(item, children=node.item.children) if read and node.item is not None else item
+            nodes.append(node)
+        root.total = len(nodes)
+        root.open = [node for node in nodes if node.expanded]
+        root.visible = len(nodes) + sum(node.visible for node in root.open)
+        root.pages = {start // PAGE: nodes[start : start + PAGE] for start in range(0, len(nodes), PAGE)}
 
     # -- what is open --
 

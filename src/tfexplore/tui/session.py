@@ -95,6 +95,29 @@ class Session:
         await self._open_first(self.outline.root)
         self._tell(Topic.HEADER)
 
+    async def complete(self) -> None:
+        """Reads what a large model left out for its first screen, then shows totals in the rows that had none.
+
+        Raises:
+            Cancelled: it was cancelled: the rows stay as they are.
+        """
+        model = self.model
+        if model is None or model.loaded:
+            return
+        try:
+            await self.loader.complete(model, self._progress)
+            roots = await self.loader.roots(model)
+        finally:
+            self._say("")
+        if self.model is not model:
+            return
+        at = self.row_at_cursor()
+        self._facts = _facts(model)
+        self.outline.refresh(roots.items)
+        self._keep_cursor(at)
+        self._tell(Topic.ROWS)
+        self._tell(Topic.HEADER)
+
     async def _open_first(self, parent: Node) -> None:
         """Opens the signatures and the first of them: what most people look for."""
         for index in range(min(parent.total or 0, PAGE)):
@@ -107,7 +130,8 @@ class Session:
                 return
 
     def _progress(self, progress: Progress) -> None:
-        self._say(progress.what)
+        share = f" {100 * progress.done // progress.total} %" if progress.total else ""
+        self._say(progress.what + share)
 
     def _say(self, status: str) -> None:
         self.status = status
@@ -309,7 +333,7 @@ def _facts(model: Model) -> list[str]:
             parts.append("variables cannot be read")
     elif model.meta_graphs:
         parts.append(text.plural(len(model.meta_graphs), "MetaGraph"))
-    elif model.checkpoint is not None:
+    elif model.checkpoint is not None and model.checkpoint.bundle.loaded:
         parts.append(text.plural(len(model.checkpoint.keys), "key"))
     if model.checkpoint_files:
         parts.append(text.plural(len(model.checkpoint_files), "checkpoint"))
