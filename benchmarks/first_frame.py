@@ -23,7 +23,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -92,8 +92,16 @@ class Frames:
     tree: float
 
 
-def frames(command: Sequence[str], environment: Mapping[str, str], label: str) -> Frames:
+def frames(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    label: str,
+    look: Callable[[int], object] | None = None,
+) -> Frames:
     """When the first text and when `label` was drawn; the program is ended then.
+
+    Args:
+        look: called with the process once `label` stands.
 
     Raises:
         Unmeasured: it ends before, or takes longer than the deadline.
@@ -103,7 +111,10 @@ def frames(command: Sequence[str], environment: Mapping[str, str], label: str) -
     if child == 0:
         _become(command, environment)
     try:
-        return _watch(terminal, started, label, command)
+        found = _watch(terminal, started, label, command)
+        if look is not None:
+            look(child)
+        return found
     finally:
         _end(child, terminal)
 

@@ -11,12 +11,13 @@ import sys
 
 import first_frame
 import import_time
+import large
 import open_all
 import report
 import show
 from measure import Unmeasured
 
-BENCHMARKS = {"show": show, "first_frame": first_frame, "import": import_time, "open_all": open_all}
+BENCHMARKS = {"show": show, "first_frame": first_frame, "import": import_time, "open_all": open_all, "large": large}
 
 
 def main() -> int:
