@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,3 +191,23 @@ def test_what_is_read_as_map_entries_is_a_map_at_tensorflow(tf: Any) -> None:
             assert wire_type(entry.fields_by_name["value"]) == "bytes"
             checked += 1
     assert checked > 10
+
+
+def test_threads_that_ask_first_get_one_schema() -> None:
+    """In a fresh process, or the schema is there already: messages of two pools do not fit into each other."""
+    code = """
+import sys, threading
+from tfexplore.formats import proto
+sys.setswitchinterval(1e-6)
+found, barrier = [], threading.Barrier(8)
+def ask():
+    barrier.wait()
+    found.append(proto.lean("AttrValue")(shape=proto.lean("TensorShapeProto")()))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(len(found) != 8 or len({type(message) for message in found}) != 1)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)

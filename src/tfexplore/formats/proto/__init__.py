@@ -8,6 +8,7 @@ what is decoded; `scripts/make_schemas.py` compiles them to the .desc files read
 from __future__ import annotations
 
 import os
+import threading
 from functools import cache
 from typing import Any
 
@@ -17,8 +18,17 @@ from google.protobuf.message import DecodeError
 __all__ = ["DecodeError", "full", "lean"]
 
 
-@cache
+_lock = threading.RLock()
+
+
 def _pool(schema: str) -> Any:
+    # Of two threads that ask first both would make one, and the messages of one pool do not fit into the other's.
+    with _lock:
+        return _make_pool(schema)
+
+
+@cache
+def _make_pool(schema: str) -> Any:
     pool = descriptor_pool.DescriptorPool()
     with open(os.path.join(os.path.dirname(__file__), f"{schema}.desc"), "rb") as file:
         descriptor_set = file.read()
