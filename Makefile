@@ -84,9 +84,12 @@ fix: $(DEV_READY) ## format, and correct what ruff can correct
 
 ##@ Measure
 
-.PHONY: oracle bench
+.PHONY: oracle bench fuzz
 oracle: $(DEV_READY) ## compare every model of the corpus with what TensorFlow says
 	@$(DEV)/bin/python tests/oracle/report.py $(ARGS)
+
+fuzz: $(DEV_READY) ## damage small models in every way: make fuzz ARGS="--count 20000 --seed 7"
+	@$(DEV)/bin/python tests/campaign/fuzz.py $(ARGS)
 
 bench: $(DEV_READY) ## times and memory
 	@$(DEV)/bin/python benchmarks/run.py $(ARGS)

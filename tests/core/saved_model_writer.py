@@ -26,6 +26,11 @@ def attr(**value: Any) -> bytes:
     return bytes(lean("AttrValue")(**value).SerializeToString())
 
 
+def function_name(name: bytes) -> Any:
+    """A NameAttrList, for `attr(func=…)`."""
+    return lean("NameAttrList")(name=name)
+
+
 def node(name: bytes, op: bytes = b"NoOp", inputs: Iterable[bytes] = (), device: bytes = b"", **attrs: bytes) -> bytes:
     """A serialized NodeDef; attributes are serialized AttrValues."""
     message = lean("NodeDef")(name=name, op=op, input=list(inputs), device=device)

@@ -178,8 +178,11 @@ class Bundle:
         return self._index.slice_count
 
     def is_doubtful(self, entry: BundleEntry) -> bool:
-        """Whether what the index says about a tensor cannot be trusted: its block, or the header, is damaged."""
-        return self.header_damaged or self._index.is_doubtful(entry.key)
+        """Whether what the index says about a tensor cannot be trusted: the header, or a block with an entry of it or
+        of one of its slices, is damaged."""
+        if self.header_damaged or self._index.is_doubtful(encode_key(entry.key)):
+            return True
+        return any(self._index.is_doubtful(_slice_key(entry, part)) for part in entry.slices)
 
     def entry(self, key: str) -> BundleEntry:
         """The entry of tensor `key`, checked.
@@ -207,8 +210,7 @@ class Bundle:
         Raises:
             CorruptError: the bundle has no such entry, or its shape or dtype are not the slice's.
         """
-        lengths = [WHOLE if length is None else length for length in part.lengths]
-        raw = self._index.get(encode_slice_key(encode_key(entry.key), part.starts, lengths))
+        raw = self._index.get(_slice_key(entry, part))
         what = f"slice {list(part.starts)} of {named(entry.key)}"
         if raw is None:
             raise CorruptError(f"the entry of {what} is missing", path=self.index_path)
@@ -338,3 +340,8 @@ class Bundle:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _slice_key(entry: BundleEntry, part: TensorSlice) -> bytes:
+    lengths = [WHOLE if length is None else length for length in part.lengths]
+    return encode_slice_key(encode_key(entry.key), part.starts, lengths)

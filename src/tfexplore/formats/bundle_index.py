@@ -115,7 +115,7 @@ class BundleIndex:
         self._contents_size = 0
         self._damage: dict[int, ModelError] = {}
         self._keys: list[str] = []
-        self._doubtful: set[str] = set()
+        self._doubtful: set[int] = set()
         self._heads: dict[bytes, EntryHead | None] = {}
         self._equal: dict[EntryHead, EntryHead] = {}
         self.slice_count = 0
@@ -160,7 +160,7 @@ class BundleIndex:
             room = self._table.room
             for number in range(self._table.block_count):
                 check_cancel(cancel)
-                found, doubtful, skipped = self._names(number)
+                found, skipped = self._names(number)
                 slices += skipped
                 room -= sum(map(len, found)) + ENTRY_COST * len(found)
                 if room < 0:
@@ -171,22 +171,20 @@ class BundleIndex:
                     )
                     break
                 keys += found
-                if doubtful:
-                    self._doubtful.update(found)
                 if progress is not None:
                     progress(number + 1, self._table.block_count)
             self._keys, self.slice_count, self.loaded = keys, slices, True
 
-    def _names(self, number: int) -> tuple[list[str], bool, int]:
-        """Names of the tensors in a block, whether they are doubtful, and how many slices come before them."""
+    def _names(self, number: int) -> tuple[list[str], int]:
+        """Names of the tensors in a block, and how many slices come before them."""
         scanned = self._scan(number)
         if scanned is not None:
-            return scanned.keys, False, 0
+            return scanned.keys, 0
         block = self._block(number)
         first = _first_tensor(block.keys)
         odd = [key for key in block.keys[:first] if key and not _is_slice_key(key)]
         skipped = first - len(odd) - (block.keys[:1] == [b""])
-        return [*map(decode_key, odd), *map(decode_key, block.keys[first:])], block.doubtful, skipped
+        return [*map(decode_key, odd), *map(decode_key, block.keys[first:])], skipped
 
     def _scan(self, number: int) -> ScannedBlock | None:
         """A block's entries in columns; None where the index is small, or something about the block is unusual."""
@@ -217,6 +215,7 @@ class BundleIndex:
                 self._sound.add(number)
             except (CorruptError, UnsupportedError) as error:
                 block = _Block(*self._table.salvage_block(number), True)
+                self._doubtful.add(number)
                 self._damage[number] = self._named_damage(number, error, len(block.keys))
             self._blocks[number] = block
             if len(self._blocks) > _KEPT_BLOCKS:
@@ -261,12 +260,12 @@ class BundleIndex:
             self._contents.move_to_end(number)
         return data
 
-    def is_doubtful(self, key: str) -> bool:
+    def is_doubtful(self, key: bytes) -> bool:
         """Whether a key's entry comes from a block that cannot be trusted."""
-        if self.loaded:
-            return key in self._doubtful
-        number = self._table.find_block(encode_key(key))
-        return number < self._table.block_count and self._block(number).doubtful
+        number = self._table.find_block(key)
+        if number >= self._table.block_count or number in self._sound:
+            return False
+        return number in self._doubtful or self._block(number).doubtful
 
     def __contains__(self, key: str) -> bool:
         if self.loaded and key.isascii():

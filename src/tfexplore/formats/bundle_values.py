@@ -348,4 +348,5 @@ def _read_partitioned(
         raise CorruptError(f"the slices of {named(entry.key)} do not cover it", path=bundle.index_path)
     if "bad" in checksums:
         return array, "bad"
-    return array, "unverified" if "unverified" in checksums or box.counts != entry.shape else "good"
+    doubtful = "unverified" in checksums or box.counts != entry.shape or bundle.is_doubtful(entry)
+    return array, "unverified" if doubtful else "good"
