@@ -32,7 +32,9 @@ _PARTS = frozenset(("variables", "assets", "assets.extra", "debug"))
 _SKIPPED = frozenset(("venv", "node_modules", "__pycache__", "site-packages"))
 _DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _RUNNING_SAVE = re.compile(r"_temp_[0-9a-f]{32}|\.tempstate[0-9]")
-_VERSION = re.compile(r"[0-9]{1,18}", re.ASCII)
+_VERSION = re.compile(r"[0-9]{1,18}")
+# The system's own folders: no files on a disk.
+_SYSTEM = frozenset(("/dev", "/proc", "/sys"))
 _BATCH_SECONDS = 0.1
 _LISTED = 5
 
@@ -112,10 +114,8 @@ class Search:
                 f"the search ended after {self.entries:,} entries, in {self._ended_at}: "
                 "models further on are not listed; open a folder further down"
             )
-        for path in self._cut[:_LISTED]:
-            found.append(f"only the first {self._max_in_folder:,} entries of {path} were looked at")
-        if len(self._cut) > _LISTED:
-            found.append(f"so it was with {text.plural(len(self._cut) - _LISTED, 'more folder')}")
+        if self._cut:
+            found.append(f"only the first {self._max_in_folder:,} entries were looked at in {_some(self._cut)}")
         if self._refused:
             found.append(f"{text.plural(len(self._refused), 'folder')} cannot be listed: {_some(self._refused)}")
         return found
@@ -137,9 +137,7 @@ class Search:
                 below = self._below(relative, entries, is_saved_model)
                 pending.extend((path, level + 1) for path in reversed(below))
             if time.monotonic() >= due:
-                self._progress(
-                    f"looking for models: {text.count(self.found)} in {text.plural(self.folders, 'folder')}"
-                )
+                self._progress(f"looking for models: {text.count(self.found)} in {text.plural(self.folders, 'folder')}")
                 if batch:
                     yield batch
                     batch = []
@@ -186,7 +184,10 @@ class Search:
         names = [
             name
             for name, entry in entries.items()
-            if not _left_out(name) and not (is_saved_model and name in _PARTS) and self._leads_on(entry)
+            if not _left_out(name)
+            and not (is_saved_model and name in _PARTS)
+            and self._leads_on(entry)
+            and os.path.join(self._root, relative, name) not in _SYSTEM
         ]
         names.sort(key=lambda name: (0, -int(name), name) if _VERSION.fullmatch(name) else (1, natural_key(name)))
         return [os.path.join(relative, name) for name in names]

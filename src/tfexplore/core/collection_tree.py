@@ -50,64 +50,67 @@ def collection_items(
         searching: whether more may be found.
         problem: tells why a model could not be opened, if that was tried.
     """
-    name = os.path.basename(os.path.abspath(path)) or path
+    name = os.path.basename(os.path.abspath(path)) or os.sep
     count = text.plural(len(found), "model")
     note = (f"{count} so far" if found else "looking for models") if searching else count if found else "no models"
     shown_path = os.path.abspath(path) if path == "." else path
     whole = Item("model", name, FolderSubject(shown_path, tuple(found), tuple(notes), searching), note=note)
-    sentences = list(notes)
+    remarks = [Item("note", sentence, NoteSubject(sentence)) for sentence in notes]
     if not found and not searching:
-        sentences.insert(0, nothing_found(shown_path))
-    remarks = [Item("note", sentence, NoteSubject(sentence)) for sentence in sentences]
-    return [whole, *remarks, *_level(shown_path, [(each.path.split("/"), each) for each in found], 0, problem)]
+        here = f"no model here or up to {DEPTH} levels below"
+        remarks.insert(0, Item("note", here, NoteSubject(nothing_found(shown_path))))
+    versions: dict[str, list[int]] = {}
+    for each in found:
+        if each.version is not None:
+            versions.setdefault(os.path.dirname(each.path), []).append(each.version)
+    tree = _Tree(shown_path, {base: tuple(numbers) for base, numbers in versions.items()}, problem)
+    return [whole, *remarks, *tree.level([(each.path.split("/"), each) for each in found], 0)]
 
 
 _Parts = Sequence[tuple[list[str], Found]]
 
 
-def _level(path: str, parts: _Parts, depth: int, problem: Problem) -> list[Item]:
-    """Rows for models that share their first `depth` names, side by side."""
-    rows: list[Item] = []
-    start = 0
-    while start < len(parts):
-        names = parts[start][0]
-        stop = start + 1
-        if len(names) > depth + 1:
-            while stop < len(parts) and len(parts[stop][0]) > depth + 1 and parts[stop][0][depth] == names[depth]:
-                stop += 1
-        group = parts[start:stop]
-        rows.append(_model(path, group, depth, problem) if len(group) == 1 else _folder(path, group, depth, problem))
-        start = stop
-    return rows
+class _Tree:
+    """Makes rows of models; their paths come split into names."""
 
+    def __init__(self, path: str, versions: dict[str, tuple[int, ...]], problem: Problem) -> None:
+        self._path = path
+        self._versions = versions
+        self._problem = problem
 
-def _model(path: str, group: _Parts, depth: int, problem: Problem, versions: tuple[int, ...] = ()) -> Item:
-    names, found = group[0]
-    label = "/".join(names[depth:])
-    if found.path == ".":
-        label = f"{os.path.basename(os.path.abspath(path))} (this folder)"
-    where = os.path.normpath(os.path.join(path, found.path))
-    if found.version is not None and not versions:
-        versions = (found.version,)
-    subject = FoundSubject(where, found, versions, problem(found))
-    return Item("found", label, subject, columns=_columns(found))
+    def level(self, parts: _Parts, depth: int) -> list[Item]:
+        """Rows for models that share their first `depth` names, side by side."""
+        rows: list[Item] = []
+        start = 0
+        while start < len(parts):
+            names = parts[start][0]
+            stop = start + 1
+            if len(names) > depth + 1:
+                while stop < len(parts) and len(parts[stop][0]) > depth + 1 and parts[stop][0][depth] == names[depth]:
+                    stop += 1
+            group = parts[start:stop]
+            rows.append(self._model(*group[0], depth) if len(group) == 1 else self._folder(group, depth))
+            start = stop
+        return rows
 
+    def _model(self, names: list[str], found: Found, depth: int) -> Item:
+        label = "/".join(names[depth:])
+        if found.path == ".":
+            label = f"{os.path.basename(os.path.abspath(self._path))} (this folder)"
+        where = os.path.normpath(os.path.join(self._path, found.path))
+        versions = () if found.version is None else self._versions[os.path.dirname(found.path)]
+        return Item("found", label, FoundSubject(where, found, versions, self._problem(found)), columns=_columns(found))
 
-def _folder(path: str, group: _Parts, depth: int, problem: Problem) -> Item:
-    # Folders that hold nothing but one folder are one row.
-    shared = depth + 1
-    while all(len(names) > shared + 1 and names[shared] == group[0][0][shared] for names, _ in group):
-        shared += 1
-    found = tuple(each for _, each in group)
-    names = group[0][0][:shared]
-    versions = tuple(each.version or 0 for each in found) if base_of_versions(found) is not None else ()
-    if versions:
-        below = [_model(path, [part], shared, problem, versions) for part in group]
-    else:
-        below = _level(path, group, shared, problem)
-    note = text.plural(len(found), "version" if versions else "model")
-    subject = FolderSubject(os.path.normpath(os.path.join(path, *names)), found)
-    return Item("folder", "/".join(names[depth:]), subject, fixed(below), note=note)
+    def _folder(self, group: _Parts, depth: int) -> Item:
+        # Folders that hold nothing but one folder are one row.
+        shared = depth + 1
+        first = group[0][0]
+        while all(len(names) > shared + 1 and names[shared] == first[shared] for names, _ in group):
+            shared += 1
+        found = tuple(each for _, each in group)
+        note = text.plural(len(found), "model" if base_of_versions(found) is None else "version")
+        subject = FolderSubject(os.path.normpath(os.path.join(self._path, *first[:shared])), found)
+        return Item("folder", "/".join(first[depth:shared]), subject, fixed(self.level(group, shared)), note=note)
 
 
 def _columns(found: Found) -> tuple[str, ...]:

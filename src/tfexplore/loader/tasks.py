@@ -66,7 +66,7 @@ class _Latest:
             scheduled = self._waiting is not None
             self._waiting = progress
         if not scheduled:
-            _call_soon(self._loop, self._deliver)
+            call_soon(self._loop, self._deliver)
 
     def _deliver(self) -> None:
         with self._lock:
@@ -75,7 +75,8 @@ class _Latest:
             self._tell(progress)
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: Any) -> bool:
+def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: Any) -> bool:
+    """Calls back in the loop's thread; tells whether there is still a loop."""
     try:
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:  # the loop has been closed: nobody is left to tell
@@ -235,12 +236,12 @@ class Tasks:
                     while not room.acquire(timeout=_WAIT):
                         if cancel.is_set():
                             return
-                    if cancel.is_set() or not _call_soon(loop, queue.put_nowait, ("batch", batch)):
+                    if cancel.is_set() or not call_soon(loop, queue.put_nowait, ("batch", batch)):
                         return
             except Exception as error:
-                _call_soon(loop, queue.put_nowait, ("error", error))
+                call_soon(loop, queue.put_nowait, ("error", error))
             else:
-                _call_soon(loop, queue.put_nowait, ("end", None))
+                call_soon(loop, queue.put_nowait, ("end", None))
 
         job.cancelled.add_done_callback(lambda _: queue.put_nowait(("error", Cancelled())))
         try:
@@ -262,9 +263,9 @@ class Tasks:
         """Cancels the job of a channel; tells whether there was one."""
         return self._cancel([job for job in self._jobs if job.channel == channel]) > 0
 
-    def cancel_all(self) -> int:
-        """Cancels every job; tells how many there were."""
-        return self._cancel(list(self._jobs))
+    def cancel_all(self, *, but: str | None = None) -> int:
+        """Cancels every job, except those of the channel `but`; tells how many there were."""
+        return self._cancel([job for job in self._jobs if but is None or job.channel != but])
 
     def _cancel(self, jobs: list[_Job]) -> int:
         for job in jobs:
