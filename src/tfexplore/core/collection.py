@@ -181,15 +181,14 @@ class Search:
 
     def _below(self, relative: str, entries: Entries, is_saved_model: bool) -> list[str]:
         """The folders below that are to be looked into, in order."""
+        names = [name for name in entries if not _left_out(name) and not (is_saved_model and name in _PARTS)]
+        names.sort(key=lambda name: (0, -int(name), name) if _VERSION.fullmatch(name) else (1, natural_key(name)))
+        # In order: of two links to one folder the first is followed.
         names = [
             name
-            for name, entry in entries.items()
-            if not _left_out(name)
-            and not (is_saved_model and name in _PARTS)
-            and self._leads_on(entry)
-            and os.path.join(self._root, relative, name) not in _SYSTEM
+            for name in names
+            if self._leads_on(entries[name]) and os.path.join(self._root, relative, name) not in _SYSTEM
         ]
-        names.sort(key=lambda name: (0, -int(name), name) if _VERSION.fullmatch(name) else (1, natural_key(name)))
         return [os.path.join(relative, name) for name in names]
 
     def _leads_on(self, entry: os.DirEntry[str]) -> bool:
