@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import os
 import threading
@@ -254,6 +255,14 @@ async def test_what_lies_below_a_folder_comes_before_the_answer(loader: Loader) 
     found.clear()
     model = await loader.open(RANKER, on_found=take, as_collection=True)
     assert found == [each.path for each in model.found] == ["."]
+
+
+async def test_what_is_found_is_told_in_the_context_of_whoever_asked(loader: Loader) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("mine")
+    seen: list[str] = []
+    await loader.open(str(FOLDER), on_found=lambda _: seen.append(variable.get()))
+    assert seen == ["mine"]
 
 
 async def test_what_was_found_after_a_cancel_is_dropped(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:

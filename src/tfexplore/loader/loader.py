@@ -6,6 +6,7 @@ The core is imported by the first job that needs it, in its thread: the first fr
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ class Loader:
             Cancelled: it was cancelled; nothing stays open.
         """
 
-        loop = asyncio.get_running_loop()
+        loop, caller = asyncio.get_running_loop(), contextvars.copy_context()
 
         def job(context: Context) -> Model:
             def deliver(batch: list[Found]) -> None:
@@ -76,7 +77,7 @@ class Loader:
                 context.report(Progress(what))
 
             def found(batch: list[Found]) -> None:
-                call_soon(loop, deliver, batch)
+                call_soon(loop, deliver, batch, context=caller)
 
             if as_collection:
                 from tfexplore.core.collection import open_collection

@@ -7,6 +7,7 @@ progress. A channel holds one job at a time: a newer one cancels the older, whos
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,10 +76,19 @@ class _Latest:
             self._tell(progress)
 
 
-def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: Any) -> bool:
-    """Calls back in the loop's thread; tells whether there is still a loop."""
+def call_soon(
+    loop: asyncio.AbstractEventLoop,
+    callback: Callable[..., None],
+    *arguments: Any,
+    context: contextvars.Context | None = None,
+) -> bool:
+    """Calls back in the loop's thread; tells whether there is still a loop.
+
+    Args:
+        context: of whoever asked; without one the callback finds the context variables of this thread.
+    """
     try:
-        loop.call_soon_threadsafe(callback, *arguments)
+        loop.call_soon_threadsafe(callback, *arguments, context=context)
     except RuntimeError:  # the loop has been closed: nobody is left to tell
         return False
     return True

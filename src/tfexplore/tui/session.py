@@ -172,8 +172,8 @@ class Session:
         assert listing is not None
         self.model = listing.model
         self.outline, self.cursor = listing.outline()
-        count = text.plural(len(listing.found), "model")
-        self._facts = ["folder of models", f"{count} so far" if listing.searching else count]
+        held = f"with {text.plural(len(listing.found), 'model')}" if listing.found else "without models"
+        self._facts = [f"folder {held} so far" if listing.searching else f"folder {held}"]
         self._tell(Topic.LIST)
 
     async def enter(self, subject: FoundSubject) -> None:
