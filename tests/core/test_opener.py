@@ -26,7 +26,7 @@ from core.saved_model_writer import (
     variable_object,
     write_saved_model,
 )
-from tfexplore.core.model import CHECKPOINT, SAVED_MODEL, Model
+from tfexplore.core.model import CHECKPOINT, COLLECTION, SAVED_MODEL, Model
 from tfexplore.core.opener import open_model
 from tfexplore.errors import (
     Cancelled,
@@ -73,20 +73,24 @@ def test_a_folder_without_its_saved_model(tmp_path: Path) -> None:
     assert "saved_model.pb is missing" in str(refused(tmp_path, NotAModelError))
 
 
-def test_a_folder_with_models_below_names_them(tmp_path: Path) -> None:
+def test_a_folder_of_models_is_a_collection(tmp_path: Path) -> None:
     for version in ("2", "10", "1"):
         small_model(tmp_path / version)
     (tmp_path / "no_model").mkdir()
-    hint = refused(tmp_path, NotAModelError).hint
-    assert hint is not None
-    assert "1, 2, 10" in hint
-    assert "no_model" not in hint
+    told: list[str] = []
+    model = open_model(str(tmp_path), on_found=lambda batch: told.extend(found.path for found in batch))
+    assert (model.kind, model.kind_name) == (COLLECTION, "folder of models")
+    assert [found.path for found in model.found] == told == ["10", "2", "1"]
 
 
-def test_many_models_below_are_counted(tmp_path: Path) -> None:
-    for version in range(8):
-        small_model(tmp_path / f"v{version}")
-    assert "3 more" in (refused(tmp_path, NotAModelError).hint or "")
+def test_a_folder_without_models_says_how_deep_it_was_looked_into(tmp_path: Path) -> None:
+    small_model(tmp_path / "a" / "b" / "c" / "d" / "e")
+    error = refused(tmp_path, NotAModelError)
+    assert "up to 4 levels below" in error.what
+    small_model(tmp_path / "a" / "b" / "c" / "d")
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    assert [found.path for found in model.found] == ["a/b/c/d"]
 
 
 @pytest.mark.parametrize(

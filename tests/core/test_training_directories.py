@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.opening import bundle, opened, refused
-from tfexplore.core.model import TRAINING_DIRECTORY, Model
+from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
 from tfexplore.core.subjects import ScopeSubject
 from tfexplore.core.tree import root_items
 from tfexplore.errors import ModelError, NotAModelError
@@ -172,7 +172,9 @@ def test_a_damaged_older_checkpoint_is_listed_with_its_problem(tmp_path: Path) -
 def test_a_folder_named_checkpoint_is_no_state_file(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     bundle(tmp_path / "checkpoint" / "model")
-    assert "models lie in checkpoint" in str(opened(tmp_path))
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    assert (model.kind, [found.path for found in model.found]) == (COLLECTION, ["checkpoint/model"])
 
 
 def test_a_checkpoint_without_a_time_stands_by_its_step(tmp_path: Path) -> None:

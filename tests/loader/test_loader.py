@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import os
 import threading
@@ -14,13 +15,13 @@ import pytest
 
 from loader.test_tasks import DEADLINE, loader_threads, until
 from tfexplore.core.describe import describe
-from tfexplore.core.model import SAVED_MODEL, TRAINING_DIRECTORY, Model
+from tfexplore.core.model import COLLECTION, SAVED_MODEL, TRAINING_DIRECTORY, Model
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import Options, section
 from tfexplore.core.tree import root_items
 from tfexplore.demo import FOLDER
 from tfexplore.errors import Cancelled, ModelError, NotFoundError, UsageError
-from tfexplore.loader import Loader, Progress
+from tfexplore.loader import ENTER, OPEN, Loader, Progress
 
 RANKER = str(FOLDER / "ranker")
 TRAINING = str(FOLDER / "training")
@@ -226,7 +227,7 @@ async def test_a_newer_open_closes_the_older(loader: Loader, monkeypatch: pytest
 async def test_an_open_is_told_to_stop(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
     cancels: list[threading.Event] = []
 
-    def endless(path: str, *, cancel: threading.Event, progress: Any) -> Model:
+    def endless(path: str, *, cancel: threading.Event, progress: Any, **_: Any) -> Model:
         progress("reading")
         cancels.append(cancel)
         assert cancel.wait(DEADLINE)
@@ -240,3 +241,65 @@ async def test_an_open_is_told_to_stop(loader: Loader, monkeypatch: pytest.Monke
     with pytest.raises(Cancelled):
         await waiting
     assert cancels[0].is_set()
+
+
+async def test_what_lies_below_a_folder_comes_before_the_answer(loader: Loader) -> None:
+    found: list[str] = []
+
+    def take(batch: list[Any]) -> None:
+        found.extend(each.path for each in batch)
+
+    model = await loader.open(str(FOLDER), on_found=take)
+    assert model.kind == COLLECTION
+    assert found == [each.path for each in model.found] == ["ranker", "training"]
+    found.clear()
+    model = await loader.open(RANKER, on_found=take, as_collection=True)
+    assert found == [each.path for each in model.found] == ["."]
+
+
+async def test_what_is_found_is_told_in_the_context_of_whoever_asked(loader: Loader) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("mine")
+    seen: list[str] = []
+    await loader.open(str(FOLDER), on_found=lambda _: seen.append(variable.get()))
+    assert seen == ["mine"]
+
+
+async def test_what_was_found_after_a_cancel_is_dropped(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+
+    def late(path: str, *, cancel: threading.Event, on_found: Any, **_: Any) -> Model:
+        told.set()
+        assert cancel.wait(DEADLINE)
+        on_found(["late"])
+        raise Cancelled
+
+    monkeypatch.setattr("tfexplore.core.opener.open_model", late)
+    found: list[Any] = []
+    waiting = asyncio.create_task(loader.open(RANKER, on_found=found.extend))
+    await until(told.is_set)
+    assert loader.tasks.cancel_all(but="another") == 1
+    with pytest.raises(Cancelled):
+        await waiting
+    loader.close()
+    await until(lambda: not loader_threads())
+    await asyncio.sleep(0)
+    assert found == []
+
+
+async def test_all_but_one_channel_can_be_cancelled(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(path: str, *, cancel: threading.Event, **_: Any) -> Model:
+        assert cancel.wait(DEADLINE)
+        raise Cancelled
+
+    monkeypatch.setattr("tfexplore.core.opener.open_model", endless)
+    kept = asyncio.create_task(loader.open(RANKER))
+    other = asyncio.create_task(loader.open(TRAINING, channel=ENTER))
+    await until(lambda: loader.tasks.running == 2)
+    assert loader.tasks.cancel_all(but=OPEN) == 1
+    with pytest.raises(Cancelled):
+        await other
+    assert loader.tasks.running == 1
+    assert loader.tasks.cancel(OPEN)
+    with pytest.raises(Cancelled):
+        await kept

@@ -13,12 +13,15 @@ from tfexplore.errors import UsageError
 COMMANDS = ("show", "demo")
 
 OVERVIEW = """\
-usage: tfexplore [PATH]                   open the explorer
+usage: tfexplore [PATH]                   open the explorer; without PATH, on the
+                                          models found below the current folder
        tfexplore show PATH [SECTION]      print a section of a model
        tfexplore demo [DIR]               write the demo model and open it
 
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
-.index or .data file, or the checkpoint state file. TensorFlow is never imported.
+.index or .data file, or the checkpoint state file. Of a serving base directory
+the newest version is shown, of another folder the models that lie below it.
+TensorFlow is never imported.
 
 `tfexplore show --help` tells a command's options; ./show opens a folder called show."""
 
@@ -99,7 +102,5 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.help:
         options.command = "help"
         return options
-    if options.path is None:
-        raise UsageError("no PATH; `tfexplore --help` tells how it is used")
     options.command = "explore"
     return options

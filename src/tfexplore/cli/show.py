@@ -11,9 +11,10 @@ from typing import Any
 from tfexplore import __version__
 from tfexplore.cli import diagnostics, output
 from tfexplore.cli.output import Column, cell
+from tfexplore.cli.target import open_target
 from tfexplore.core import text
-from tfexplore.core.model import TRAINING_DIRECTORY, Model
-from tfexplore.core.opener import open_model
+from tfexplore.core.collection import several
+from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
 from tfexplore.core.sections import SECTIONS, Options, Section, section
 from tfexplore.core.summary import damage
 from tfexplore.errors import UsageError
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         match=_pattern(options.match),
         attrs=options.attrs,
     )
-    with open_model(options.path) as model:
+    with open_target(options.path, quiet=options.quiet) as model:
         _refuse_idle(model, options.section, narrowed)
         found = section(model, options.section, narrowed)
         for sentence in _damage(model, options.section, narrowed):
@@ -49,10 +50,12 @@ def run(options: argparse.Namespace) -> int:
             _write_keys(model, options)
         elif options.json:
             _write_json(model, options, found)
+        elif model.kind == COLLECTION:
+            _write_text(options, found, "found")
         elif options.section == "summary":
             _write_summary(model, next(iter(found)))
         else:
-            _write_text(options, found)
+            _write_text(options, found, options.section)
         if options.section != "summary":
             for sentence in model.notes[said:]:  # what came to light while the names were read
                 diagnostics.note(sentence, quiet=options.quiet)
@@ -88,7 +91,7 @@ def _write_keys(model: Model, options: argparse.Namespace) -> None:
 def _damage(model: Model, name: str, options: Options) -> list[str]:
     """What a section may lack because it cannot be read; the summary says it in its own notes."""
     if name == "summary":
-        return []
+        return list(model.notes) if model.kind == COLLECTION else []
     if name in ("keys", "checkpoints"):  # these need neither the graph nor the objects
         return list(model.notes)
     return damage(model, model.meta_graph(options.tag_set) if model.meta_graphs else None)
@@ -96,6 +99,8 @@ def _damage(model: Model, name: str, options: Options) -> list[str]:
 
 def _refuse_idle(model: Model, name: str, options: Options) -> None:
     """An option that a section does not heed would give an answer to another question."""
+    if model.kind == COLLECTION and name != "summary":
+        raise UsageError(several(model))
     if options.function is not None and name not in ("nodes", "ops", "tensors"):
         raise UsageError(f"--function goes with nodes, ops and tensors, not with {name}")
     if options.attrs and name != "nodes":
@@ -119,7 +124,7 @@ def _head(model: Model, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "schema": 1,
         "tfexplore": __version__,
-        "path": options.path,
+        "path": model.path,
         "kind": model.kind,
         "command": "show",
         "section": options.section,
@@ -128,7 +133,9 @@ def _head(model: Model, options: argparse.Namespace) -> dict[str, Any]:
 
 def _write_json(model: Model, options: argparse.Namespace, found: Section) -> None:
     head = _head(model, options)
-    if options.section == "summary":
+    if model.kind == COLLECTION:
+        head["notes"] = list(model.notes)
+    elif options.section == "summary":
         output.write(output.json_text(head | next(iter(found))))
         return
     output.write_document(head, ((lambda ref=ref: found.row(ref)) for ref in found.refs), options.limit)
@@ -231,6 +238,16 @@ def _text_bytes(value: int | None) -> str:
 
 
 _COLUMNS: dict[str, tuple[list[Column], Any]] = {
+    "found": (
+        [
+            Column("path", cell),
+            Column("kind", cell),
+            Column("version", _number, right=True),
+            Column("bytes", _text_bytes, right=True),
+            Column("modified", cell),
+        ],
+        _one("path", "kind", "version", "bytes", "modified"),
+    ),
     "signatures": (
         [
             Column("signature", cell),
@@ -322,8 +339,8 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
 }
 
 
-def _write_text(options: argparse.Namespace, found: Section) -> None:
-    columns, spread = _COLUMNS[options.section]
+def _write_text(options: argparse.Namespace, found: Section, form: str) -> None:
+    columns, spread = _COLUMNS[form]
     if options.attrs:
         columns = [*columns, Column("attributes", output.json_text)]
     limit = options.limit

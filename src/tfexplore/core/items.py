@@ -37,13 +37,14 @@ class Item:
     Attributes:
         kind: what decides its glyph: `model`, `section`, `meta_graph`, `signature`, `input`, `output`, `scope`,
             `variable`, `frozen` (a variable that is not trainable), `node`, `function`, `object`,
-            `asset`, `key`, `checkpoint`, `note`.
+            `asset`, `key`, `checkpoint`, `folder`, `found` (a model of a collection), `note`.
         label: the name as stored; not yet made visible.
         subject: what the detail pane describes.
         children: what lies below; None for a leaf.
         dtype: DataType number, or None.
         shape: meaningful where `has_shape`.
         note: a few words of ours behind the name (`12 nodes`, `latest`).
+        columns: facts in columns at the right of the row, the most wanted first; each as wide as in other rows.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Item:
     shape: Shape = None
     has_shape: bool = False
     note: str = ""
+    columns: tuple[str, ...] = ()
 
 
 class Listed:

@@ -5,20 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core.checkpoint import Checkpoint, CheckpointInfo, checkpoint_info
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.errors import Cancelled, UsageError
 
+if TYPE_CHECKING:
+    from tfexplore.core.collection import Found
+
 SAVED_MODEL = "saved_model"
 TRAINING_DIRECTORY = "training_directory"
 CHECKPOINT = "checkpoint"
+GRAPH_DEF = "graph_def"
+META_GRAPH = "meta_graph"
+COLLECTION = "collection"
 
 KIND_NAMES = {
     SAVED_MODEL: "SavedModel",
     TRAINING_DIRECTORY: "training directory",
     CHECKPOINT: "checkpoint",
+    GRAPH_DEF: "GraphDef",
+    META_GRAPH: "MetaGraph",
+    COLLECTION: "folder of models",
 }
 
 
@@ -35,12 +44,13 @@ class Model:
 
     Attributes:
         path: as the person gave it.
-        kind: `saved_model`, `training_directory` or `checkpoint`.
+        kind: `saved_model`, `training_directory`, `checkpoint`, or `collection` for a folder of models.
         file_bytes: size of the main file (`saved_model.pb`, or the index of the checkpoint).
         meta_graphs: one for each tag-set; empty for checkpoints.
         checkpoint: the variables of a SavedModel, the latest checkpoint of a training directory; None where
             there are none (a SavedModel may have no variables) or where they cannot be read (a note says why).
         checkpoint_files: all checkpoints of a training directory, oldest first.
+        found: the models of a collection, in order.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class Model:
         meta_graphs: Sequence[MetaGraph] = (),
         checkpoint: Checkpoint | None = None,
         checkpoint_files: Sequence[CheckpointFile] = (),
+        found: Sequence[Found] = (),
         notes: Sequence[str] = (),
     ) -> None:
         self.path = path
@@ -60,6 +71,7 @@ class Model:
         self.meta_graphs = tuple(meta_graphs)
         self.checkpoint = checkpoint
         self.checkpoint_files = tuple(checkpoint_files)
+        self.found = tuple(found)
         self._notes = tuple(notes)
         self._opened: dict[str, Checkpoint] = {}
         self._lock = threading.Lock()

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.collection import DEPTH, OnFound, open_collection
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import CHECKPOINT, SAVED_MODEL, TRAINING_DIRECTORY, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
@@ -20,14 +21,21 @@ _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 Progress = Callable[[str], None]
 
 
-def open_model(path: str, *, cancel: threading.Event | None = None, progress: Progress | None = None) -> Model:
+def open_model(
+    path: str,
+    *,
+    cancel: threading.Event | None = None,
+    progress: Progress | None = None,
+    on_found: OnFound | None = None,
+) -> Model:
     """Opens a SavedModel's folder or `saved_model.pb`, a training directory, a checkpoint's prefix,
-    index, data or `checkpoint` state file.
+    index, data or `checkpoint` state file; or any other folder with models below, as a collection.
 
     Args:
         path: what the person gave.
         cancel: ends the reading early.
         progress: told what is being read, in a few words.
+        on_found: told which models lie below a folder, while they are looked for.
 
     Raises:
         NotFoundError: there is nothing.
@@ -39,7 +47,7 @@ def open_model(path: str, *, cancel: threading.Event | None = None, progress: Pr
     if "\0" in path:
         raise NotFoundError("a path cannot hold a NUL byte", path=path)
     if os.path.isdir(path):
-        return _open_folder(path, cancel, tell)
+        return _open_folder(path, cancel, tell, on_found)
     if os.path.exists(path.removesuffix("/") + ".index"):
         return _open_checkpoint(path, path, cancel, tell)
     if not os.path.lexists(path):
@@ -47,7 +55,7 @@ def open_model(path: str, *, cancel: threading.Event | None = None, progress: Pr
     return _open_file(path, cancel, tell)
 
 
-def _open_folder(path: str, cancel: threading.Event | None, tell: Progress) -> Model:
+def _open_folder(path: str, cancel: threading.Event | None, tell: Progress, on_found: OnFound | None) -> Model:
     names = _list(path)
     if saved_model.FILE_NAME in names:
         return _open_saved_model(path, path, cancel, tell)
@@ -57,8 +65,18 @@ def _open_folder(path: str, cancel: threading.Event | None, tell: Progress) -> M
     has_state = checkpoint_state.STATE_FILE in names and os.path.isfile(os.path.join(path, checkpoint_state.STATE_FILE))
     if has_state or any(name.endswith(".index") for name in names):
         return _open_training_directory(path, path, cancel, tell)
-    what = "an empty folder" if not names else _what_lies_in(names)
-    raise NotAModelError(f"no model lies here: {what}", path=path, hint=_models_below(path, names))
+    variables = os.path.join(path, saved_model.VARIABLES_PREFIX)
+    if os.path.exists(variables + ".index"):
+        hint = f"open {variables} to look at the variables alone"
+        raise NotAModelError(
+            "no model lies here: there is a variables folder, but saved_model.pb is missing", path=path, hint=hint
+        )
+    found = open_collection(path, cancel=cancel, progress=tell, on_found=on_found)
+    if found.found:
+        return found
+    here = "is an empty folder" if not names else "holds no saved_model.pb, no checkpoint file and no .index file"
+    remarks = "".join(f"; {note}" for note in found.notes)
+    raise NotAModelError(f"this {here}, and no model lies up to {DEPTH} levels below{remarks}", path=path)
 
 
 def _list(path: str) -> frozenset[str]:
@@ -66,29 +84,6 @@ def _list(path: str) -> frozenset[str]:
         return frozenset(os.listdir(path))
     except OSError as error:
         raise os_error(path, error) from error
-
-
-def _what_lies_in(names: frozenset[str]) -> str:
-    if "variables" in names:
-        return "there is a variables folder, but saved_model.pb is missing"
-    return "there is no saved_model.pb, no checkpoint file and no .index file"
-
-
-def _models_below(path: str, names: frozenset[str]) -> str | None:
-    found = [name for name in sorted(names, key=natural_key) if _looks_like_a_model(os.path.join(path, name))]
-    if not found:
-        return None
-    listed = ", ".join(found[:5]) + (f" and {len(found) - 5:,} more" if len(found) > 5 else "")
-    return f"models lie in {listed}; open one of those"
-
-
-def _looks_like_a_model(folder: str) -> bool:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return False
-    known = (saved_model.FILE_NAME, checkpoint_state.STATE_FILE)
-    return any(name.endswith(".index") or name in known for name in names)
 
 
 # -- SavedModel --

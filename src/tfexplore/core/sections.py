@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.collection import several
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.model import SAVED_MODEL, Model
+from tfexplore.core.model import COLLECTION, SAVED_MODEL, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import ObjectGraph
 from tfexplore.core.shapes import Shape
@@ -71,6 +72,8 @@ def section(model: Model, name: str, options: Options | None = None) -> Section:
         ModelError: what the section needs cannot be read.
     """
     options = options or Options()
+    if model.kind == COLLECTION:
+        return _found(model, name)
     if name == "summary":
         return Section([None], lambda _: summary(model, options.tag_set, options.cancel))
     if name == "keys":
@@ -85,6 +88,22 @@ def section(model: Model, name: str, options: Options | None = None) -> Section:
     if build is None:
         raise UsageError(f"there is no section {text.visible(name)!r}; choose from: {', '.join(SECTIONS)}")
     return build(model.meta_graph(options.tag_set), options)
+
+
+def _found(model: Model, name: str) -> Section:
+    """The models of a folder, as its summary; of other sections it has none."""
+    if name != "summary":
+        raise UsageError(several(model))
+    return Section(
+        model.found,
+        lambda found: {
+            "path": found.path,
+            "kind": found.kind,
+            "version": found.version,
+            "bytes": found.nbytes,
+            "modified": timestamp(found.modified),
+        },
+    )
 
 
 def _named(items: Iterable[Any], options: Options, name: Callable[[Any], str]) -> Iterable[Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tfexplore.core.checkpoint import Checkpoint
+    from tfexplore.core.collection import Found
     from tfexplore.core.functions import Argument
     from tfexplore.core.graph import Graph
     from tfexplore.core.meta_graph import Asset, MetaGraph
@@ -146,6 +147,40 @@ class NoteSubject:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class FolderSubject:
+    """A folder with models below.
+
+    Attributes:
+        path: as the person would name it.
+        found: the models below.
+        notes: sentences about what was left out.
+        searching: whether more may be found.
+    """
+
+    path: str
+    found: tuple[Found, ...]
+    notes: tuple[str, ...] = ()
+    searching: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSubject:
+    """A model of a collection, not opened.
+
+    Attributes:
+        path: as the person would name it.
+        found: what is known of it.
+        versions: those of its serving base directory, newest first; empty where it is no version.
+        problem: why it could not be opened, if that was tried.
+    """
+
+    path: str
+    found: Found
+    versions: tuple[int, ...] = ()
+    problem: str | None = None
+
+
 Subject = (
     ModelSubject
     | MetaGraphSubject
@@ -161,5 +196,7 @@ Subject = (
     | AssetSubject
     | KeySubject
     | CheckpointSubject
+    | FolderSubject
+    | FoundSubject
     | NoteSubject
 )

@@ -145,3 +145,11 @@ def size(number: int) -> str:
         value /= 1024
         unit = larger
     return f"{value:,.1f} {unit}"
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, in one unit: `now`, `5 min`, `3 h`, `12 d`, `4 mo`, `2 y`."""
+    for span, unit in ((365 * 86400, "y"), (30 * 86400, "mo"), (86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= span:
+            return f"{int(seconds // span):,} {unit}"
+    return "now"

@@ -7,10 +7,11 @@ from typing import Any
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.collection_tree import collection_items
 from tfexplore.core.graph import Graph
 from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, Scoped, fixed
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.model import SAVED_MODEL, CheckpointFile, Model
+from tfexplore.core.model import COLLECTION, SAVED_MODEL, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import ObjectGraph
 from tfexplore.core.signatures import Signature
@@ -39,6 +40,8 @@ _SIZED_KEYS = 200_000
 
 def root_items(model: Model) -> list[Item]:
     """The first level of the tree: the model, notes on it, its headings. What cannot be read is a note in its place."""
+    if model.kind == COLLECTION:
+        return collection_items(model.path, model.found, model.notes)
     name = os.path.basename(os.path.abspath(model.path))
     whole = Item("model", name, ModelSubject(model), note=model.kind_name)
     if model.kind != SAVED_MODEL:

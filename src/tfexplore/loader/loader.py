@@ -5,6 +5,8 @@ The core is imported by the first job that needs it, in its thread: the first fr
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 from tfexplore.core.items import Children, Item
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled
-from tfexplore.loader.tasks import Context, Progress, Tasks
+from tfexplore.loader.tasks import Context, Progress, Tasks, call_soon
 
 if TYPE_CHECKING:
+    from tfexplore.core.collection import Found
     from tfexplore.core.detail import Detail
     from tfexplore.core.model import Model
     from tfexplore.core.sections import Options, Row
 
 DETAIL = "detail"
+ENTER = "enter"
 OPEN = "open"
 
 
@@ -42,20 +46,48 @@ class Loader:
     def __init__(self, workers: int = 2) -> None:
         self.tasks = Tasks(workers)
 
-    async def open(self, path: str, on_progress: Callable[[Progress], None] | None = None) -> Model:
-        """Opens a model; a newer call cancels an older one.
+    async def open(
+        self,
+        path: str,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        on_found: Callable[[list[Found]], None] | None = None,
+        as_collection: bool = False,
+        channel: str = OPEN,
+    ) -> Model:
+        """Opens a model; a newer call on its channel cancels an older one.
+
+        Args:
+            on_found: called in the loop with the models below a folder, batch by batch while they are looked for.
+            as_collection: a folder is opened as the list of the models in and below it, whatever it is itself.
 
         Raises:
             ModelError: it cannot be read.
             Cancelled: it was cancelled; nothing stays open.
         """
 
+        loop, caller = asyncio.get_running_loop(), contextvars.copy_context()
+
         def job(context: Context) -> Model:
+            def deliver(batch: list[Found]) -> None:
+                if on_found is not None and not context.cancel.is_set():
+                    on_found(batch)
+
+            def report(what: str) -> None:
+                context.report(Progress(what))
+
+            def found(batch: list[Found]) -> None:
+                call_soon(loop, deliver, batch, context=caller)
+
+            if as_collection:
+                from tfexplore.core.collection import open_collection
+
+                return open_collection(path, cancel=context.cancel, progress=report, on_found=found)
             from tfexplore.core.opener import open_model
 
-            return open_model(path, cancel=context.cancel, progress=lambda what: context.report(Progress(what)))
+            return open_model(path, cancel=context.cancel, progress=report, on_found=found)
 
-        return await self.tasks.run(job, channel=OPEN, on_progress=on_progress, discard=lambda model: model.close())
+        return await self.tasks.run(job, channel=channel, on_progress=on_progress, discard=lambda model: model.close())
 
     async def roots(self, model: Model) -> Page:
         """The first level of a model's tree; raises as `page`."""

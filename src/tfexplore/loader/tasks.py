@@ -7,6 +7,7 @@ progress. A channel holds one job at a time: a newer one cancels the older, whos
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +67,7 @@ class _Latest:
             scheduled = self._waiting is not None
             self._waiting = progress
         if not scheduled:
-            _call_soon(self._loop, self._deliver)
+            call_soon(self._loop, self._deliver)
 
     def _deliver(self) -> None:
         with self._lock:
@@ -75,9 +76,19 @@ class _Latest:
             self._tell(progress)
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: Any) -> bool:
+def call_soon(
+    loop: asyncio.AbstractEventLoop,
+    callback: Callable[..., None],
+    *arguments: Any,
+    context: contextvars.Context | None = None,
+) -> bool:
+    """Calls back in the loop's thread; tells whether there is still a loop.
+
+    Args:
+        context: of whoever asked; without one the callback finds the context variables of this thread.
+    """
     try:
-        loop.call_soon_threadsafe(callback, *arguments)
+        loop.call_soon_threadsafe(callback, *arguments, context=context)
     except RuntimeError:  # the loop has been closed: nobody is left to tell
         return False
     return True
@@ -235,12 +246,12 @@ class Tasks:
                     while not room.acquire(timeout=_WAIT):
                         if cancel.is_set():
                             return
-                    if cancel.is_set() or not _call_soon(loop, queue.put_nowait, ("batch", batch)):
+                    if cancel.is_set() or not call_soon(loop, queue.put_nowait, ("batch", batch)):
                         return
             except Exception as error:
-                _call_soon(loop, queue.put_nowait, ("error", error))
+                call_soon(loop, queue.put_nowait, ("error", error))
             else:
-                _call_soon(loop, queue.put_nowait, ("end", None))
+                call_soon(loop, queue.put_nowait, ("end", None))
 
         job.cancelled.add_done_callback(lambda _: queue.put_nowait(("error", Cancelled())))
         try:
@@ -262,9 +273,9 @@ class Tasks:
         """Cancels the job of a channel; tells whether there was one."""
         return self._cancel([job for job in self._jobs if job.channel == channel]) > 0
 
-    def cancel_all(self) -> int:
-        """Cancels every job; tells how many there were."""
-        return self._cancel(list(self._jobs))
+    def cancel_all(self, *, but: str | None = None) -> int:
+        """Cancels every job, except those of the channel `but`; tells how many there were."""
+        return self._cancel([job for job in self._jobs if but is None or job.channel != but])
 
     def _cancel(self, jobs: list[_Job]) -> int:
         for job in jobs:

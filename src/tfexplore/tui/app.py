@@ -13,6 +13,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
+from tfexplore.core import text
+from tfexplore.core.subjects import FoundSubject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.tui.session import Session, Topic
@@ -28,7 +30,7 @@ _SECOND_INTERRUPT = 3.0
 
 
 class ExplorerApp(App[None]):
-    """One model in two panes."""
+    """One model, or the list of a folder's models, in two panes."""
 
     CSS_PATH = "tfexplore.tcss"
     TITLE = "tfexplore"
@@ -62,9 +64,9 @@ class ExplorerApp(App[None]):
         ),
     ]
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, as_collection: bool = False) -> None:
         super().__init__()
-        self.session = Session(path, Loader(), self._changed)
+        self.session = Session(path, Loader(), self._changed, as_collection=as_collection)
         self.failure: ModelError | None = None
         self._debounce: Timer | None = None
         self._interrupted_at = float("-inf")
@@ -90,8 +92,9 @@ class ExplorerApp(App[None]):
         """Opens the path; where it cannot be read the explorer ends and the command says why."""
         try:
             await self.session.open()
-            self.complete_model()
-            await self.session.read_detail()
+            if not self.session.in_list:  # the list has its details read as it is drawn
+                self.complete_model()
+                await self.session.read_detail()
         except Cancelled:
             if not len(self.session.outline):  # nothing to look at
                 self.exit(return_code=INTERRUPTED)
@@ -115,10 +118,57 @@ class ExplorerApp(App[None]):
         if topic is Topic.HEADER:
             base.query_one(HeaderBar).refresh()
             return
+        if topic is Topic.LIST:
+            self._arrange()
+            base.query_one(HeaderBar).refresh()
+            self._cursor_moved()
         pane = base.query_one(DetailPane) if topic is Topic.DETAIL else base.query_one(ModelTree)
         pane.update_lines()
         if topic is not Topic.ROWS:
             pane.show_cursor()
+
+    def _arrange(self) -> None:
+        """Gives the list of models, or the model, its room and its keys."""
+        self.screen_stack[0].query_one("#panes").set_class(self.session.in_list, "-list")
+        self.refresh_bindings()
+
+    # -- the list of models --
+
+    @on(ModelTree.OpenRequested)
+    def _model_chosen(self, message: ModelTree.OpenRequested) -> None:
+        self.enter_model(message)
+
+    @work(exclusive=True, group="enter", description="opening a model of the list")
+    async def enter_model(self, message: ModelTree.OpenRequested) -> None:
+        """Opens a model of the list; where it cannot be read, says why and stays."""
+        try:
+            await self.session.enter(message.subject)
+        except Cancelled:
+            pass
+        except ModelError as error:
+            at = self.session.subject_at(self.session.cursor)
+            # Where the cursor still stands on it, its details say it, and a message would lie over them.
+            if not isinstance(at, FoundSubject) or at.path != message.subject.path:
+                self.notify(text.visible(str(error)), severity="error", markup=False, timeout=10)
+        if self.session.entered is message.subject:
+            self._arrange()
+            self.query_one(ModelTree).update_lines()
+            self.complete_model()
+            self.show_row()
+
+    @on(ModelTree.LeaveRequested)
+    def _leave_requested(self) -> None:
+        if not self.session.back():
+            self.action_leave_model()
+
+    @on(ModelTree.SearchRequested)
+    def _search_requested(self) -> None:
+        self.open_model()
+
+    def action_leave_model(self) -> None:
+        """Goes back to the list of models."""
+        if self.session.leave():
+            self.query_one(ModelTree).focus()
 
     # -- the tree --
 
@@ -205,7 +255,12 @@ class ExplorerApp(App[None]):
         from tfexplore.tui.screens.help import HelpScreen, help_content
 
         pane = self.focused
-        purpose = (pane.HELP if pane is not None else None) or "Look into a model by keyboard."
+        in_list = isinstance(pane, ModelTree) and self.session.in_list
+        purpose = (
+            ModelTree.HELP_IN_LIST
+            if in_list
+            else (pane.HELP if pane is not None else None) or "Look into a model by keyboard."
+        )
         title = "The tree" if isinstance(pane, ModelTree) else "The details" if isinstance(pane, DetailPane) else "Help"
         self.push_screen(HelpScreen(help_content(title, purpose, self.screen.active_bindings.items())))
 
@@ -230,6 +285,8 @@ class ExplorerApp(App[None]):
         """The command palette's entries."""
         yield SystemCommand("Help", "Every key of the focused pane", self.action_help)
         yield SystemCommand("Cancel", "Cancel what is being read", self.action_cancel)
+        if self.session.can_leave:
+            yield SystemCommand("Models", "Back to the list of models", self.action_leave_model)
         yield from super().get_system_commands(screen)
 
     def on_unmount(self, event: events.Unmount) -> None:
@@ -250,14 +307,18 @@ class ExplorerApp(App[None]):
         return self._exception
 
 
-def run_app(path: str) -> int:
+def run_app(path: str, *, as_collection: bool = False) -> int:
     """Runs the explorer on a path until the person leaves; returns the exit code.
+
+    Args:
+        path: what is opened.
+        as_collection: shows the list of the models in and below the path.
 
     Raises:
         ModelError: the path cannot be opened.
         Exception: the application crashed.
     """
-    app = ExplorerApp(path)
+    app = ExplorerApp(path, as_collection=as_collection)
     app.run()
     if app.crash is not None:
         raise app.crash

@@ -31,6 +31,8 @@ _UNICODE = {
     "asset": "≡",
     "key": "▪",
     "checkpoint": "◷",
+    "folder": "",
+    "found": "◈",
     "note": "!",
 }
 _ASCII = {
@@ -51,6 +53,8 @@ _ASCII = {
     "asset": "a",
     "key": "=",
     "checkpoint": "c",
+    "folder": "",
+    "found": "@",
     "note": "!",
 }
 
@@ -91,6 +95,8 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
     lead = f"{indent}{fold} "
     room = cells - text.width(lead) - (text.width(mark) + 1 if mark else 0)
     name = text.label(item.label)
+    if item.columns and problem is None:
+        return _row_in_columns(item, [(indent, "fold"), (f"{fold} ", "fold"), (f"{mark} ", "mark-plain")], name, cells)
     facts = f"cannot be read: {problem}" if problem is not None else facts_of(item)
     name_cells, facts_cells = text.width(name), text.width(facts)
     if facts and name_cells + 2 + facts_cells > room:
@@ -101,7 +107,7 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
         facts = facts if facts_room > 1 else ""
     elif not facts:
         name = text.shorten(name, max(1, room))
-    style = {"note": "note", "section": "section", "model": "section"}.get(item.kind, "name")
+    style = {"note": "note", "section": "section", "model": "section", "folder": "section"}.get(item.kind, "name")
     mark_style = "mark-out" if item.kind == "output" else "mark-plain"
     pieces = [(indent, "fold"), (fold, "fold"), (" ", "fold"), (mark, mark_style), (" " if mark else "", "fold")]
     pieces.append((name, style))
@@ -109,3 +115,17 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
         pieces += [("  ", "fold"), (facts, "problem" if problem is not None else "facts")]
     used = sum(text.width(piece[0]) for piece in pieces)
     return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
+
+
+def _row_in_columns(item: Item, lead: list[Piece], name: str, cells: int) -> RowLabel:
+    """A row whose facts stand in columns at its right: below each other, however deep the rows and long the names."""
+    columns = list(item.columns)
+    cells -= 1  # a blank before the border
+    while len(columns) > 1 and sum(map(text.width, columns)) + 2 * len(columns) > cells // 2:
+        columns.pop()
+    facts = "  ".join(columns)
+    room = cells - sum(text.width(piece[0]) for piece in lead)
+    name = text.shorten(name, max(1, room - text.width(facts) - 2))
+    gap = " " * max(2, room - text.width(name) - text.width(facts))
+    pieces = [*lead, (name, "name"), (gap, "fold"), (facts, "facts")]
+    return RowLabel(tuple(piece for piece in pieces if piece[0]), sum(text.width(piece[0]) for piece in pieces))

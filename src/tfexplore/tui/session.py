@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from tfexplore.core import text
 from tfexplore.core.detail import Block, Detail, Line
-from tfexplore.core.subjects import ModelSubject, Subject
+from tfexplore.core.model import COLLECTION
+from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
-from tfexplore.loader import Loader, Progress
+from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
+from tfexplore.tui.listing import Listing, row_key
 from tfexplore.tui.outline import PAGE, Node, Outline, Row
 
 if TYPE_CHECKING:
+    from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
 
 # From asking for a detail to saying so, in seconds.
@@ -28,6 +31,7 @@ class Topic(Enum):
     """What has changed, told to whoever draws it."""
 
     HEADER = "header"
+    LIST = "list"
     ROWS = "rows"
     CURSOR = "cursor"
     DETAIL = "detail"
@@ -43,26 +47,35 @@ class Shown:
 
 
 class Session:
-    """One opened path.
+    """One opened path: a model, or a folder's list of models and the one that was opened from it.
 
     Args:
         path: what the person gave.
         loader: reads for it; closed with the session.
         tell: called in the event loop after a change.
+        as_collection: shows the models in and below `path`, even where that is a model itself or there are none.
 
     Attributes:
-        model: None until it is open.
+        model: None until it is open; while the list is shown, the collection.
+        listing: the list of models; None where the path is a model.
+        entered: the model that was opened from the list; None while the list itself is shown.
         outline: the tree's rows.
         cursor: the row of the tree's cursor.
         status: a few words about what is going on, empty when nothing is.
         trail: what Backspace goes back to, oldest first.
     """
 
-    def __init__(self, path: str, loader: Loader, tell: Callable[[Topic], None]) -> None:
+    def __init__(
+        self, path: str, loader: Loader, tell: Callable[[Topic], None], *, as_collection: bool = False
+    ) -> None:
         self.path = path
+        self.as_collection = as_collection
         self.loader = loader
         self._tell = tell
         self.model: Model | None = None
+        self.listing: Listing | None = None
+        self.entered: FoundSubject | None = None
+        self.entering: FoundSubject | None = None
         self.outline = Outline()
         self.cursor = 0
         self.status = ""
@@ -74,19 +87,40 @@ class Session:
     # -- opening --
 
     async def open(self) -> None:
-        """Opens the path and reads the tree's first level.
+        """Opens the path and reads the tree's first level; the list of a folder fills while it is searched.
 
         Raises:
             ModelError: it cannot be read.
-            Cancelled: it was cancelled.
+            Cancelled: it was cancelled, and there is nothing to show.
         """
-        self._say("opening")
+        if self.as_collection or self.listing is not None:
+            at = self.listing.at if self.listing is not None else None
+            self.listing = Listing(self.path, at)
+            self._draw_list()
+        self._say("opening" if self.listing is None else "looking for models")
         try:
-            model = await self.loader.open(self.path, self._progress)
-            self.model = model
-            roots = await self.loader.roots(model)
+            model = await self.loader.open(
+                self.path, self._searching, on_found=self._found, as_collection=self.listing is not None
+            )
+        except Cancelled:
+            if self.listing is None:
+                raise
+            self.listing.end()
+        else:
+            if model.kind != COLLECTION:
+                self.model = model
+                await self._show(model, await self.loader.roots(model))
+                return
+            self.listing = self.listing or Listing(self.path)
+            self.listing.end(model)
         finally:
-            self._say("")
+            if self.entered is None and self.entering is None:
+                self._say("")
+        if self.in_list:
+            self._draw_list()
+
+    async def _show(self, model: Model, roots: Page) -> None:
+        """Shows a model that is open."""
         self._facts = _facts(model)
         self.outline = Outline(roots.items)
         self.cursor = 0
@@ -133,14 +167,97 @@ class Session:
         share = f" {100 * progress.done // progress.total} %" if progress.total else ""
         self._say(progress.what + share)
 
+    def _searching(self, progress: Progress) -> None:
+        if self.entered is None and self.entering is None:
+            self._say(progress.what)
+
+    # -- the list of models --
+
+    @property
+    def in_list(self) -> bool:
+        """Whether the list of models is what is shown."""
+        return self.listing is not None and self.entered is None
+
+    @property
+    def can_leave(self) -> bool:
+        """Whether there is a list to go back to."""
+        return self.entered is not None
+
+    def _found(self, batch: list[Found]) -> None:
+        if self.listing is None:
+            self.listing = Listing(self.path)
+        self.listing.add(batch)
+        if self.in_list and self.listing.wants_drawing():
+            self._draw_list()
+
+    def _draw_list(self) -> None:
+        """Makes the rows of the list anew; the cursor stays on what it stood on."""
+        listing = self.listing
+        assert listing is not None
+        self.model = listing.model
+        self.outline, self.cursor = listing.outline()
+        held = f"with {text.plural(len(listing.found), 'model')}" if listing.found else "without models"
+        self._facts = [f"folder {held} so far" if listing.searching else f"folder {held}"]
+        self._tell(Topic.LIST)
+
+    async def enter(self, subject: FoundSubject) -> None:
+        """Opens a model of the list in the list's place; `leave` returns.
+
+        Raises:
+            ModelError: it cannot be read; its row and its details say so from now on.
+            Cancelled: it was cancelled, and the list is still there.
+        """
+        listing = self.listing
+        if listing is None or not self.in_list:
+            return
+        self.entering = subject
+        self._say(f"opening {text.label(os.path.basename(subject.path))} (Escape cancels)")
+        model: Model | None = None
+        roots: Page | None = None
+        try:
+            model = await self.loader.open(subject.path, self._progress, channel=ENTER)
+            roots = await self.loader.roots(model)
+        except ModelError as error:
+            listing.refuse(subject.found, error)
+            if self.in_list:
+                self._draw_list()
+            raise
+        finally:
+            if model is not None and roots is None:
+                model.close()
+            if self.entering is subject:
+                self.entering = None
+                self._say("")
+        listing.at = f"found {subject.path}"
+        self.entered, self.model = subject, model
+        await self._show(model, roots)
+
+    def leave(self) -> bool:
+        """Goes back to the list, its cursor where it was; tells whether there was one to go to."""
+        if self.entered is None:
+            return False
+        # The search may still run: it belongs to the list.
+        self.loader.tasks.cancel_all(but=OPEN)
+        if self.model is not None:
+            self.model.close()
+        self.entered = None
+        self.trail.clear()
+        self.shown = None
+        self._say("")
+        self._draw_list()
+        return True
+
     def _say(self, status: str) -> None:
         self.status = status
         self._tell(Topic.HEADER)
 
     @property
     def title(self) -> str:
-        """The model's name, visible."""
-        return text.label(os.path.basename(os.path.abspath(self.path)))
+        """The model's name, visible; behind that of the folder from whose list it was opened."""
+        name = text.label(os.path.basename(os.path.abspath(self.path)) or os.sep)
+        if self.entered is None or self.entered.found.path == ".":
+            return name
+        return f"{name} › {text.visible(self.entered.found.path)}"
 
     @property
     def facts(self) -> str:
@@ -164,6 +281,9 @@ class Session:
         if number == self.cursor:
             return False
         self.cursor = number
+        if self.listing is not None and self.in_list:
+            row = self.row_at_cursor()
+            self.listing.at = row_key(row.node) if row is not None else None
         self._tell(Topic.CURSOR)
         return True
 
@@ -179,7 +299,7 @@ class Session:
         if key in self._loading:
             return
         self._loading.add(key)
-        at = self.row_at_cursor()
+        at, outline = self.row_at_cursor(), self.outline
         self._say(f"reading {text.label(node.item.label)}")
         try:
             page = await self.loader.page(node.item.children, 0, PAGE)
@@ -190,8 +310,12 @@ class Session:
             self._loading.discard(key)
             self._say("")
             self._tell(Topic.ROWS)
+        if outline is not self.outline:  # something else is shown by now
+            return
         if not node.has_page(0):
             node.keep_page(0, page.items)
+        if self.listing is not None and self.in_list:
+            self.listing.keep_closed(node, False)
         self.outline.expand(node, page.total)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
@@ -200,6 +324,8 @@ class Session:
         """Closes a branch; a cursor below it goes to its row."""
         at = self.row_at_cursor()
         self.outline.collapse(node)
+        if self.listing is not None and self.in_list:
+            self.listing.keep_closed(node, True)
         if at is not None:
             above: Node | None = at.parent
             while above is not None and above is not node:
@@ -304,8 +430,16 @@ class Session:
     # -- ending --
 
     def cancel(self) -> bool:
-        """Cancels what is being read; tells whether anything was."""
-        return self.loader.tasks.cancel_all() > 0
+        """Cancels what the person waits for; tells whether there was anything.
+
+        A search goes on behind a model that is being opened, or was opened, from its list.
+        """
+        tasks = self.loader.tasks
+        if self.entering is not None or self.entered is not None:
+            return tasks.cancel_all(but=OPEN) > 0
+        if self.listing is not None and self.listing.searching:
+            return tasks.cancel(OPEN)
+        return tasks.cancel_all() > 0
 
     def close(self) -> None:
         """Cancels what runs and closes the model's files."""

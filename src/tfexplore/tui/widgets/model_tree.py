@@ -8,6 +8,7 @@ from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tfexplore.core.subjects import FoundSubject
 from tfexplore.tui.labels import row_label
 from tfexplore.tui.outline import Node
 from tfexplore.tui.session import Session
@@ -18,10 +19,20 @@ class ModelTree(LineView):
     """The model's tree, by keyboard."""
 
     HELP = "The model as a tree. Branches are read when they are opened."
+    HELP_IN_LIST = (
+        "The models found in this folder and up to four levels below; of a serving base directory the newest version "
+        "first. Nothing is opened before you choose it."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "enter,space", "act", "Open", id="tree.act", tooltip="Open or close a branch; on a leaf, go to its details"
+            "enter,space",
+            "act",
+            "Open",
+            id="tree.act",
+            tooltip="Open or close a branch; on a leaf, go to its details; in a list, open the model",
         ),
+        Binding("backspace,u", "leave", "Models", id="tree.leave", tooltip="Back to the list of models"),
+        Binding("r", "search_again", "Search again", id="tree.search", tooltip="Look for models once more"),
         Binding("right", "open_branch", "Open branch", show=False, id="tree.open"),
         Binding("left", "close_branch", "Close branch", show=False, id="tree.close"),
     ]
@@ -66,6 +77,19 @@ class ModelTree(LineView):
     class LeafEntered(Message):
         """Enter was pressed on a leaf."""
 
+    class OpenRequested(Message):
+        """A model of the list is to be opened."""
+
+        def __init__(self, subject: FoundSubject) -> None:
+            super().__init__()
+            self.subject = subject
+
+    class LeaveRequested(Message):
+        """The person wants to go back to the list of models."""
+
+    class SearchRequested(Message):
+        """The list is to be made anew."""
+
     def __init__(self, session: Session, *, id: str) -> None:
         super().__init__(id=id)
         self.session = session
@@ -86,6 +110,20 @@ class ModelTree(LineView):
         """See `LineView`."""
         if self.session.move_to(line):
             self.post_message(self.CursorMoved())
+
+    def update_lines(self) -> None:
+        """See `LineView`."""
+        self.border_title = "Models" if self.session.in_list else "Model"
+        super().update_lines()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of the list, and the one that leads back to it, are there only where they do something."""
+        if action == "leave":
+            return self.session.can_leave
+        if action == "search_again":
+            listing = self.session.listing
+            return self.session.in_list and listing is not None and not listing.searching
+        return True
 
     def draw_line(self, line: int, cells: int) -> list[Segment]:
         """See `LineView`."""
@@ -129,7 +167,7 @@ class ModelTree(LineView):
     def action_act(self) -> None:
         """Opens or closes a branch; on a leaf, goes to its details."""
         node = self._node()
-        if node is None:
+        if node is None or self._open_model(node):
             return
         if not node.is_branch:
             self.post_message(self.LeafEntered())
@@ -141,13 +179,29 @@ class ModelTree(LineView):
     def action_open_branch(self) -> None:
         """Opens a branch; in an open one, goes to its first child."""
         node = self._node()
-        if node is None or not node.is_branch:
+        if node is None or self._open_model(node) or not node.is_branch:
             return
         if node.expanded:
             if node.total:
                 self._move(self.cursor_line + 1)
         else:
             self.post_message(self.ExpandRequested(node))
+
+    def _open_model(self, node: Node) -> bool:
+        """Asks for the model of a list's row; tells whether it is one."""
+        subject = node.item.subject if node.item is not None else None
+        if not isinstance(subject, FoundSubject):
+            return False
+        self.post_message(self.OpenRequested(subject))
+        return True
+
+    def action_leave(self) -> None:
+        """Goes back to the list of models."""
+        self.post_message(self.LeaveRequested())
+
+    def action_search_again(self) -> None:
+        """Looks for models once more."""
+        self.post_message(self.SearchRequested())
 
     def action_close_branch(self) -> None:
         """Closes a branch; elsewhere, goes to the row above in the tree."""

@@ -1,0 +1,28 @@
+"""What a command's PATH means: a model, or the one of a folder that it takes, which it says on standard error."""
+
+from __future__ import annotations
+
+from tfexplore.cli import diagnostics
+from tfexplore.core.collection import choose
+from tfexplore.core.model import COLLECTION, Model
+from tfexplore.core.opener import open_model
+
+
+def open_target(path: str, *, quiet: bool) -> Model:
+    """Opens the model at `path`; of a folder the newest version, or the only model below it.
+
+    Returns:
+        The model; a collection where several models that are no versions of one lie below.
+
+    Raises:
+        ModelError: as `open_model`.
+    """
+    model = open_model(path)
+    if model.kind != COLLECTION:
+        return model
+    choice = choose(model)
+    if choice is None:
+        return model
+    for sentence in (*model.notes, choice.sentence):
+        diagnostics.note(sentence, quiet=quiet)
+    return open_model(choice.path)
