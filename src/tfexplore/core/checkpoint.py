@@ -22,6 +22,7 @@ from tfexplore.formats.table import check_cancel
 if TYPE_CHECKING:
     from tfexplore.formats.bundle_index import EntryBatch
     from tfexplore.formats.bundle_values import TensorValue
+    from tfexplore.formats.checkpoint_v1 import CheckpointV1
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _STEP = re.compile(r"-(\d{1,18})$")
@@ -60,10 +61,11 @@ class StoredValue(NamedTuple):
 
 
 class Checkpoint:
-    """One checkpoint in the V2 format (a tensor bundle).
+    """One checkpoint: in the V2 format (a tensor bundle), or in the V1 format where there is no `PREFIX.index`.
 
     Args:
-        prefix: what comes before `.index` and `.data-00000-of-00001`.
+        prefix: what comes before `.index` and `.data-00000-of-00001`; of a V1 checkpoint what comes before
+            `-00000-of-00001`, or its only file.
         cancel: ends the reading of the index early.
 
     Attributes:
@@ -81,14 +83,20 @@ class Checkpoint:
         self._patient = True
         self.bundle = self._open(cancel)
 
-    def _open(self, cancel: threading.Event | None) -> Bundle:
+    def _open(self, cancel: threading.Event | None) -> Bundle | CheckpointV1:
         """Opens the files; once more where somebody wrote to them meanwhile and they cannot be read so."""
+        index = self.prefix + ".index"
+        if not os.path.lexists(index):
+            from tfexplore.formats import checkpoint_v1
+
+            if checkpoint_v1.shard_files(self.prefix):
+                return checkpoint_v1.CheckpointV1(self.prefix, cancel=cancel)
         for _ in range(_MAX_RESTARTS):
-            before = _identity(self.index_path)
+            before = _identity(index)
             try:
                 bundle = Bundle(self.prefix, cancel=cancel)
             except CorruptError:
-                if _identity(self.index_path) == before:
+                if _identity(index) == before:
                     raise
                 continue
             if not bundle.damage or not bundle.replaced():
@@ -101,8 +109,13 @@ class Checkpoint:
 
     @property
     def index_path(self) -> str:
-        """The index file."""
-        return self.prefix + ".index"
+        """The index file; of a V1 checkpoint its first file."""
+        return self.bundle.index_path
+
+    @property
+    def is_v1(self) -> bool:
+        """Whether it is in the V1 format."""
+        return not isinstance(self.bundle, Bundle)
 
     @property
     def keys(self) -> list[str]:
@@ -249,7 +262,7 @@ class Checkpoint:
     @property
     def objects_pending(self) -> bool:
         """Whether there is an object graph so large that it is not read before it is asked for."""
-        if "objects" in self.__dict__ or not self.has(OBJECT_GRAPH_KEY):
+        if "objects" in self.__dict__ or self.is_v1 or not self.has(OBJECT_GRAPH_KEY):
             return False
         try:
             return self.entry(OBJECT_GRAPH_KEY).size > _LARGE_OBJECT_GRAPH
@@ -263,7 +276,7 @@ class Checkpoint:
         Raises:
             ModelError: it is there but cannot be read.
         """
-        if not self.has(OBJECT_GRAPH_KEY):
+        if not isinstance(self.bundle, Bundle) or not self.has(OBJECT_GRAPH_KEY):
             return None
         value, self.objects_checksum = read_scalar_string(self.bundle, self.entry(OBJECT_GRAPH_KEY), _MAX_OBJECT_GRAPH)
         return trackable_object_graph(value, path=self.index_path)
@@ -281,6 +294,16 @@ class Checkpoint:
     def close(self) -> None:
         """Closes the files."""
         self.bundle.close()
+
+
+def index_file(prefix: str) -> str:
+    """The file that stands for a checkpoint: `PREFIX.index`, or the first of a V1 checkpoint."""
+    path = prefix + ".index"
+    if os.path.lexists(path):
+        return path
+    from tfexplore.formats import checkpoint_v1
+
+    return next(iter(checkpoint_v1.shard_files(prefix)), path)
 
 
 def _identity(path: str) -> tuple[int, int, int] | None:
@@ -323,7 +346,7 @@ def checkpoint_info(prefix: str, *, latest: bool, saved_at: float | None = None)
     """Facts about one checkpoint; a damaged one is described, not raised."""
     if saved_at is None:
         try:
-            saved_at = os.stat(prefix + ".index").st_mtime
+            saved_at = os.stat(index_file(prefix)).st_mtime
         except OSError:
             saved_at = None
     step = step_of(prefix)

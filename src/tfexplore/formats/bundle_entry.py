@@ -86,7 +86,7 @@ def decode_entry(raw: bytes, key: str, num_shards: int, path: str, *, any_size: 
     if elements >= 1 << 63:
         raise corrupt(f"has the shape {list(shape)}, more elements than there can be")
     if proto.slices:
-        slices = tuple([_decode_slice(part, shape, corrupt) for part in proto.slices])
+        slices = tuple([decode_slice(part, shape, corrupt) for part in proto.slices])
         return BundleEntry(key, proto.dtype, shape, 0, 0, 0, 0, slices)
     if proto.offset < 0 or proto.size < 0:
         raise corrupt(f"says offset {proto.offset:,} and size {proto.size:,}, and neither can be below 0")
@@ -100,7 +100,12 @@ def decode_entry(raw: bytes, key: str, num_shards: int, path: str, *, any_size: 
     return BundleEntry(key, proto.dtype, shape, proto.shard_id, proto.offset, proto.size, proto.crc32c, ())
 
 
-def _decode_slice(proto: Any, shape: tuple[int, ...], corrupt: Callable[[str], CorruptError]) -> TensorSlice:
+def decode_slice(proto: Any, shape: tuple[int, ...], corrupt: Callable[[str], CorruptError]) -> TensorSlice:
+    """The slice of a tensor of that shape that a TensorSliceProto tells.
+
+    Args:
+        corrupt: makes the error, from what is wrong (`has a slice that …`).
+    """
     extents = proto.extent
     if len(extents) != len(shape):
         raise corrupt(f"has a slice of {len(extents):,} dimensions, but the tensor has {len(shape):,}")

@@ -91,8 +91,8 @@ def read(
     cancel: threading.Event | None,
 ) -> TensorValue:
     """`Bundle.read`."""
-    _check_readable(bundle, entry)
-    box = _box(entry, starts, counts)
+    check_readable(entry, bundle.index_path)
+    box = box_of(entry, starts, counts)
     _check_limit(bundle, entry, box, limit)
     try:
         array, checksum = _read_box(bundle, entry, box, limit, cancel)
@@ -110,7 +110,7 @@ def checksum(
     progress: Callable[[int, int], None] | None,
 ) -> Checksum:
     """`Bundle.checksum`."""
-    _check_dtype(bundle, entry)
+    _check_dtype(entry, bundle.index_path)
     stored = [bundle.slice_entry(entry, part) for part in entry.slices] or [entry]
     total = sum(part.size for part in stored)
     done = 0
@@ -136,17 +136,25 @@ def checksum(
     return "good" if good else "bad"
 
 
-def _check_dtype(bundle: Bundle, entry: BundleEntry) -> None:
+def _check_dtype(entry: BundleEntry, path: str) -> None:
     base = dtypes.base(entry.dtype)
     if not dtypes.is_known(entry.dtype) or base == dtypes.RESOURCE:
         raise UnsupportedError(
             f"{named(entry.key)} is of the type {dtypes.name(entry.dtype)!r}, which cannot be read from a checkpoint",
-            path=bundle.index_path,
+            path=path,
         )
 
 
-def _check_readable(bundle: Bundle, entry: BundleEntry) -> None:
-    _check_dtype(bundle, entry)
+def check_readable(entry: BundleEntry, path: str) -> None:
+    """Whether numpy can hold the values of a tensor.
+
+    Args:
+        path: the file that says what they are, for errors.
+
+    Raises:
+        UnsupportedError: it cannot, or no values of this dtype are stored.
+    """
+    _check_dtype(entry, path)
     most = 64 if int(np.__version__.split(".")[0]) >= 2 else 32
     # numpy counts a dimension of 0 as 1 when it looks whether sizes overflow.
     extent = math.prod([max(dim, 1) for dim in entry.shape]) * max(dtypes.itemsize(entry.dtype), 8)
@@ -154,11 +162,16 @@ def _check_readable(bundle: Bundle, entry: BundleEntry) -> None:
         raise UnsupportedError(
             f"{named(entry.key)} has {len(entry.shape)} dimensions and {extent:,} bytes of extent, "
             f"more than the {most} dimensions and 2**63 bytes that can be shown",
-            path=bundle.index_path,
+            path=path,
         )
 
 
-def _box(entry: BundleEntry, starts: Sequence[int] | None, counts: Sequence[int] | None) -> Box:
+def box_of(entry: BundleEntry, starts: Sequence[int] | None, counts: Sequence[int] | None) -> Box:
+    """The box of a tensor that begins at `starts` and has the shape `counts`; without them all of it.
+
+    Raises:
+        UsageError: it does not lie within the tensor.
+    """
     shape = entry.shape
     first = tuple(starts) if starts is not None else (0,) * len(shape)
     if len(first) == len(shape) and counts is None:

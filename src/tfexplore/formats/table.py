@@ -177,6 +177,12 @@ class Table:
         """The number of the block where `key` must be; `block_count` where it lies past the last."""
         return bisect_left(self._index_keys, key)
 
+    def block_offset(self, key: bytes) -> int:
+        """Where in the file the block begins in which `key` must be; 0 where it lies past the last."""
+        number = self.find_block(key)
+        handle = self._handles[number] if number < len(self._handles) else None
+        return handle[0] if isinstance(handle, tuple) else 0
+
     def bounds(self, number: int) -> tuple[bytes | None, bytes]:
         """All keys of a block come after the first of the two (None: nothing) and not after the second."""
         return (self._index_keys[number - 1] if number else None), self._index_keys[number]

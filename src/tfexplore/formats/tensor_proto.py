@@ -103,11 +103,20 @@ def to_array(message: Any, *, path: str, limit: int = 2**28) -> np.ndarray:
                 path=path,
             )
         return np.frombuffer(content, dtype=dtypes.numpy_dtype(number)).reshape(shape)
-    return _expand(_stored(message, number, name, path), total, path).reshape(shape)
+    return _expand(stored(message, number, path), total, path).reshape(shape)
 
 
-def _stored(message: Any, number: int, name: str, path: str) -> np.ndarray:
-    """The elements as stored, at most as many as the shape asks for, in one dimension."""
+def stored(message: Any, number: int, path: str) -> np.ndarray:
+    """The elements of a repeated field as stored, in one dimension.
+
+    Args:
+        number: the dtype, no reference.
+
+    Raises:
+        CorruptError: a complex number lacks its second part.
+        UnsupportedError: a dtype that is not stored so.
+    """
+    name = dtypes.name(number)
     import numpy as np
 
     if name.startswith(("float8", "float4")):
