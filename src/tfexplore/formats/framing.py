@@ -1,0 +1,250 @@
+"""What the fields of a container look like on the wire, to find one's way again after damage.
+
+A container is a message that holds what a person looks for: SavedModel, MetaGraphDef, GraphDef, …
+Writers put fields in rising order of their numbers, which shows where a message ends whose length is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import cache
+from typing import NamedTuple
+
+from tfexplore.errors import Cancelled
+from tfexplore.formats.proto import lean
+
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
+_TYPE_MESSAGE = 11
+_WIRE_TYPES = {1: FIXED64, 2: FIXED32, 6: FIXED64, 7: FIXED32, 9: 2, 11: 2, 12: 2, 15: FIXED32, 16: FIXED64}
+
+CONTAINERS = frozenset(
+    ("SavedModel", "MetaGraphDef", "MetaInfoDef", "OpList", "GraphDef", "FunctionDefLibrary", "FunctionDef")
+    + ("SavedObjectGraph",)
+)
+# Messages that lean.proto keeps as bytes.
+_HIDDEN = {
+    "GraphDef.node": "NodeDef",
+    "FunctionDefLibrary.function": "FunctionDef",
+    "FunctionDef.node_def": "NodeDef",
+    "MetaGraphDef.object_graph_def": "SavedObjectGraph",
+}
+# Parts that are known by their position, or counted: a damaged one keeps its place.
+_PLACES = frozenset(("GraphDef.node", "FunctionDefLibrary.function", "FunctionDef.node_def", "SavedObjectGraph.nodes"))
+# Fields of TensorFlow's messages that lean.proto leaves out, by number, with their wire types.
+_LEFT_OUT = {"GraphDef": {3: VARINT, 5: LENGTH}, "MetaInfoDef": {3: LENGTH}, "NodeDef": {7: LENGTH}} | {
+    "SavedObject": {14: LENGTH}
+}
+# So many fields in a row are no accident; fewer count where they fill the container to its end.
+_CHAIN = 3
+_MAX_LOOKS = 6
+# Steps of looking around in one file, about half a microsecond each.
+_MAX_STEPS = 6_000_000
+_CHECK_EVERY = 4096
+
+
+class Field(NamedTuple):
+    """One field of a message.
+
+    Attributes:
+        name: with its message: `GraphDef.node`.
+        type: of the message it holds, also where lean.proto has bytes; empty for any other.
+        message: whether lean.proto has it as a message.
+        place: whether a damaged one keeps its place.
+    """
+
+    name: str
+    number: int
+    wire_type: int
+    type: str
+    message: bool
+    repeated: bool
+    place: bool
+
+    @property
+    def attribute(self) -> str:
+        """The name without the message."""
+        return self.name.partition(".")[2]
+
+
+@cache
+def fields(type_name: str) -> dict[int, Field]:
+    """The fields of a message by tag (number << 3 | wire type), as TensorFlow's own has them."""
+    found = {}
+    for field in lean(type_name).DESCRIPTOR.fields:
+        name = f"{type_name}.{field.name}"
+        message = field.type == _TYPE_MESSAGE
+        kind = field.message_type.name if message else _HIDDEN.get(name, "")
+        wire_type = _WIRE_TYPES.get(field.type, VARINT)
+        known = Field(name, field.number, wire_type, kind, message, field.is_repeated, name in _PLACES)
+        found[field.number << 3 | wire_type] = known
+        if field.is_repeated and wire_type != LENGTH:
+            found[field.number << 3 | LENGTH] = known._replace(wire_type=LENGTH)
+    for number, wire_type in _LEFT_OUT.get(type_name, {}).items():
+        name = f"{type_name}.field {number}"
+        found[number << 3 | wire_type] = Field(name, number, wire_type, "", False, False, False)
+    return found
+
+
+@cache
+def place_of(type_name: str) -> tuple[int, Field] | None:
+    """Tag and field of the parts that keep their place in that container; None where it has none."""
+    return next(((tag, field) for tag, field in fields(type_name).items() if field.place), None)
+
+
+@cache
+def _first_bytes(type_name: str) -> re.Pattern[bytes]:
+    """Finds a byte that may begin a field."""
+    tags = {tag & 0x7F | (0x80 if tag > 0x7F else 0) for tag in fields(type_name)}
+    return re.compile(b"[" + b"".join(b"\\x%02x" % tag for tag in sorted(tags)) + b"]")
+
+
+class Framing:
+    """Reads lengths and judges what stands at a position of `data`; raises nothing on damage.
+
+    The work of all calls together is bounded: when it is used up, nothing is found any more (`exhausted`).
+    """
+
+    def __init__(self, data: bytes, cancel: threading.Event | None) -> None:
+        self.data = data
+        self._cancel = cancel
+        self._steps = _MAX_STEPS
+        self._check_at = _MAX_STEPS
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no more is looked for."""
+        return self._steps <= 0
+
+    def _step(self) -> bool:
+        self._steps -= 1
+        if self._steps < self._check_at:
+            self._check_at -= _CHECK_EVERY
+            self.check()
+        return self._steps > 0
+
+    def check(self) -> None:
+        """Raises:
+        Cancelled: the work was cancelled.
+        """
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled
+
+    def varint(self, position: int, end: int) -> tuple[int, int] | None:
+        """A number and where it ends; None where it runs past `end` or is too long."""
+        value = shift = 0
+        while position < end and shift < 70:
+            byte = self.data[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, position
+            shift += 7
+        return None
+
+    def field(self, position: int, end: int) -> tuple[int, int, int] | None:
+        """Tag, begin and end of what a field holds; the end may lie past `end`. None where it is no field."""
+        tag = self.varint(position, end)
+        if tag is None or tag[0] < 8 or tag[0] >= 1 << 32:
+            return None
+        value, start = tag
+        wire_type = value & 7
+        if wire_type == LENGTH:
+            length = self.varint(start, end)
+            return None if length is None else (value, length[1], length[1] + length[0])
+        if wire_type == VARINT:
+            number = self.varint(start, end)
+            return None if number is None else (value, start, number[1])
+        if wire_type in (FIXED32, FIXED64):
+            return value, start, start + (4 if wire_type == FIXED32 else 8)
+        return None
+
+    def looks_like(self, kind: str, start: int, end: int, depth: int = 0) -> bool:
+        """Whether the content [start, end) begins as a message of that type does; an empty one may be any."""
+        if not kind or start == end:
+            return True
+        if kind == "NodeDef":
+            return self._begins_with(start, end, (0x0A, 0x12))
+        if kind == "Entry":
+            key = self.field(start, end)
+            if key is None or key[0] not in (0x0A, 0x12) or key[2] > end:
+                return False
+            value = key if key[0] == 0x12 or key[2] == end else self.field(key[2], end)
+            return value is not None and value[2] == end
+        found = self.field(start, end)
+        if found is None or found[2] > end:
+            return False
+        field = fields(kind).get(found[0])
+        if field is None or (kind == "FunctionDef" and found[0] != 0x0A):
+            return False
+        return depth >= _MAX_LOOKS or self.looks_like(field.type, found[1], found[2], depth + 1)
+
+    def _begins_with(self, start: int, end: int, tags: tuple[int, ...]) -> bool:
+        for tag in tags:
+            found = self.field(start, end)
+            if found is None or found[0] != tag or found[1] == found[2] or found[2] > end:
+                return False
+            start = found[2]
+        return True
+
+    def goes_on(self, kind: str, position: int, end: int) -> bool:
+        """Whether fields of a container of that type follow, or it ends exactly here."""
+        return position == end or self._chain(kind, position, end)
+
+    def _chain(self, kind: str, position: int, end: int) -> bool:
+        table = fields(kind)
+        last = 0
+        for _ in range(_CHAIN):
+            found = self.field(position, end) if self._step() else None
+            if found is None or found[2] > end:
+                return False
+            field = table.get(found[0])
+            if field is None or (field.place and found[1] == found[2] and not field.message):
+                return False
+            if field.number == last and not field.repeated:
+                return False
+            last = field.number
+            if not self.looks_like(field.type, found[1], found[2]):
+                return False
+            position = found[2]
+            if position == end:
+                break
+        return True
+
+    def natural_end(self, kind: str, position: int, end: int) -> int:
+        """Where a message of that type that begins here stops being one; at most `end`."""
+        table = fields(kind)
+        last = 0
+        while position < end:
+            found = self.field(position, end) if self._step() else None
+            if found is None or found[2] > end:
+                break
+            field = table.get(found[0])
+            if field is None or field.number < last or (field.number == last and not field.repeated):
+                break
+            if field.type and not self.looks_like(field.type, found[1], found[2]):
+                break
+            last = field.number
+            position = found[2]
+        return position
+
+    def next_chain(self, kind: str, position: int, end: int) -> int:
+        """The next position from which fields of a container of that type follow; `end` where there is none."""
+        search = _first_bytes(kind).search
+        while self._step():
+            found = search(self.data, position, end)
+            if found is None:
+                break
+            if self._chain(kind, found.start(), end):
+                return found.start()
+            position = found.start() + 1
+        return end
+
+    def reframed(self, parent: str, kind: str, position: int, end: int) -> tuple[int, int] | None:
+        """Begin and end of a message of that type whose tag stands at `position`, by its content, not its length."""
+        for start in range(position + 2, min(position + 7, end)):
+            if self.looks_like(kind, start, end) or kind == "Entry":
+                stop = self.natural_end(kind, start, end)
+                if stop > start and self.goes_on(parent, stop, end):
+                    return start, stop
+        return None

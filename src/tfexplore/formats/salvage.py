@@ -1,0 +1,450 @@
+"""Reads what is left of a damaged SavedModel, MetaGraphDef or GraphDef.
+
+protobuf refuses a whole message for one bad byte. Here a container is walked field by field: what is whole is
+kept, what is not is named, and behind a break the next place is found from which fields follow again.
+A damaged node, function or object keeps its place, so that counts and the ids of objects stay right.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from tfexplore.errors import CorruptError
+from tfexplore.formats import wire
+from tfexplore.formats.framing import CONTAINERS, FIXED32, FIXED64, LENGTH, VARINT, Field, Framing, fields, place_of
+from tfexplore.formats.proto import DecodeError, lean
+
+# Ends the bytes of a part that is cut off, so that no decoder takes them for whole: no tag looks like this.
+CUT = b"\x07"
+MAX_SENTENCES = 20
+_MAX_DEPTH = 8
+_RECOGNISED = ("MetaGraphDef", "FunctionDefLibrary", "SavedObjectGraph")
+# Bytes that are merged into a message at once, and are copied for that.
+_CHUNK = 16 << 20
+# Larger containers are looked through part by part only around a break.
+_SMALL = 4 << 20
+# Of more nodes than this only what breaks the framing is noticed when a file is opened: the others cost 1 ms for 2,000.
+_MAX_CHECKED = 4096
+
+
+def salvage(
+    message_class: Any,
+    data: bytes,
+    *,
+    path: str,
+    what: str,
+    offset: int | None = 0,
+    cancel: threading.Event | None = None,
+) -> tuple[Any, tuple[CorruptError, ...]]:
+    """Decodes `data` as one message, or as much of it as can be read.
+
+    A part whose content is damaged is kept as it is where its place counts (`GraphDef.node`,
+    `FunctionDefLibrary.function`, `FunctionDef.node_def`: bytes that cannot be decoded; `SavedObjectGraph.nodes`:
+    an empty object), else left out. Nothing is searched where protobuf accepts the message and
+    it holds only what TensorFlow's message has.
+
+    Args:
+        message_class: a class of a container that `proto.lean` gave.
+        data: the serialized message.
+        path: the file it came from, for the errors.
+        what: what it is, for the error ("SavedModel").
+        offset: where `data` begins in the file; None where that is not known.
+        cancel: ends the work early.
+
+    Returns:
+        The message, and an error for each part that is damaged, at most 21.
+
+    Raises:
+        CorruptError: nothing of it can be read.
+        Cancelled: `cancel` was set.
+    """
+    plain = None
+    try:
+        plain = message_class.FromString(data)
+    except DecodeError:
+        pass
+    else:
+        if not _is_foreign(plain):
+            return plain, ()
+    walk = _Walk(data, path, offset, cancel)
+    message = message_class()
+    walk.container(message, 0, len(data), cut=False, depth=0)
+    if plain is not None and not walk.damage:
+        return plain, ()
+    if not message.ListFields():
+        return wire.decode(message_class, data, path=path, what=what, offset=offset), walk.sentences()
+    return message, walk.sentences()
+
+
+def num_parts(message: Any) -> int:
+    """How many nodes, functions, objects and entries of maps a container holds, with all containers in it."""
+    found = 0
+    for field, value in message.ListFields():
+        known = fields(message.DESCRIPTOR.name).get(field.number << 3 | LENGTH)
+        if known is None:
+            continue
+        if known.place or known.type == "Entry":
+            found += len(value)
+        elif known.message and known.type in CONTAINERS:
+            found += sum(map(num_parts, value)) if known.repeated else num_parts(value)
+    return found
+
+
+def _is_foreign(message: Any) -> bool:
+    """Whether a message that protobuf accepts holds what no writer puts there: a wrong length or tag does that."""
+    name = message.DESCRIPTOR.name
+    table = fields(name)
+    for unknown in UnknownFieldSet(message):
+        # GraphDef.debug_info (5) lies in a file of its own; one byte makes it of a node.
+        if unknown.field_number << 3 | unknown.wire_type not in table or (name == "GraphDef"):
+            return True
+    if name == "SavedModel":
+        return not message.meta_graphs or any(map(_is_foreign, message.meta_graphs))
+    if name == "MetaGraphDef":
+        if not message.HasField("graph_def"):
+            return True
+        parts = [message.meta_info_def, message.graph_def]
+        if message.HasField("saver_def"):
+            parts.append(message.saver_def)
+        return any(map(_is_foreign, parts))
+    if name == "GraphDef":
+        return _is_foreign(message.library) or _is_foreign(message.versions) or _holds_others(message.node)
+    return name == "FunctionDef" and _holds_others(message.node_def)
+
+
+def _holds_others(nodes: Sequence[bytes]) -> bool:
+    """Whether a node holds the nodes behind it, which a length does that became larger: the last name is then a node."""
+    if len(nodes) > _MAX_CHECKED:
+        return False
+    head = lean("NodeHead").FromString
+    for node in nodes:
+        try:
+            if head(node).name.startswith(b"\n"):
+                return True
+        except DecodeError:
+            continue
+    return False
+
+
+class _Framed(NamedTuple):
+    """Where the content of a field lies.
+
+    Attributes:
+        whole: whether tag and length are as they should be.
+        lost: whether its end is not known, so that only the next field's place tells.
+    """
+
+    start: int
+    stop: int
+    whole: bool
+    lost: bool = False
+
+
+class _Walk:
+    """One walk through damaged bytes; `damage` holds what was found, `more` how much else."""
+
+    def __init__(self, data: bytes, path: str, offset: int | None, cancel: threading.Event | None) -> None:
+        self.data = data
+        self._view = memoryview(data)
+        self._path = path
+        self._offset = offset
+        self._framing = Framing(data, cancel)
+        self.damage: list[CorruptError] = []
+        self._more = 0
+
+    def sentences(self) -> tuple[CorruptError, ...]:
+        """What was found, in the order of the file."""
+        more = (CorruptError(f"{self._more:,} more parts are damaged", path=self._path),) if self._more else ()
+        return (*self.damage, *more)
+
+    def _tell(self, position: int, sentence: str) -> None:
+        if len(self.damage) >= MAX_SENTENCES:
+            self._more += 1
+            return
+        at = None if self._offset is None else self._offset + position
+        self.damage.append(CorruptError(sentence, path=self._path, offset=at))
+
+    # -- one container --
+
+    def container(self, message: Any, start: int, end: int, *, cut: bool, depth: int) -> None:
+        """Puts what is whole of [start, end) into `message`; `cut` tells that the container itself goes on."""
+        name = message.DESCRIPTOR.name
+        framing = self._framing
+        place = place_of(name)
+        position = kept = start
+        previous = -1  # the last part, not yet suspected of a wrong length
+        careful = end - start <= _SMALL
+
+        while position < end:
+            framing.check()
+            if place is not None and not careful:
+                before = position
+                position, previous = self._run(place[0], position, end, previous)
+                if position - kept > _CHUNK:
+                    self._keep(message, kept, previous)
+                    kept = previous
+                if position > before and position < end and self._is_field(name, position, end) is None:
+                    # What cannot be read here may come from the last part's length.
+                    position = previous
+            if position >= end:
+                break
+            found = self._is_field(name, position, end)
+            if found is None:
+                tagged = self._mistagged(name, position, end)
+                if tagged is None and previous >= kept and place is not None:
+                    framed = self._suspect(name, place[1], previous, end)
+                    if framed is not None:
+                        self._keep(message, kept, previous)
+                        self._part(message, place[1], previous, framed, cut=False, depth=depth)
+                        position = kept = framed.stop
+                        previous = -1
+                        continue
+                self._keep(message, kept, position)
+                if tagged is not None:
+                    field, framed = tagged
+                    self._tell(position, f"{field.name} has a damaged tag")
+                    self._part(message, field, position, framed, cut=cut, depth=depth)
+                    kept = framed.stop
+                else:
+                    kept = self._broken(message, name, position, end)
+                position = kept
+                previous = -1
+                continue
+            field, begin, stop = found
+            if field.wire_type != LENGTH:
+                position = stop
+                continue
+            field, framed = self._frame(name, field, position, begin, stop, end, cut=cut)
+            if framed.whole and self._is_whole(message, field, framed):
+                previous = position if field.place else -1
+                position = framed.stop
+                continue
+            self._keep(message, kept, position)
+            self._part(message, field, position, framed, cut=cut, depth=depth)
+            position = kept = framed.stop
+            previous = -1
+        self._keep(message, kept, end)
+
+    def _run(self, tag: int, position: int, end: int, previous: int) -> tuple[int, int]:
+        """Steps over parts with that tag; where it stopped, and where the last of them begins."""
+        data = self.data
+        limit = position + _CHUNK
+        while position + 1 < end and data[position] == tag and position < limit:
+            length = data[position + 1]
+            stop = position + 2 + length
+            if length >= 0x80:
+                found = self._framing.varint(position + 1, end)
+                if found is None:
+                    break
+                stop = found[1] + found[0]
+            if stop > end:
+                break
+            previous, position = position, stop
+        return position, previous
+
+    def _is_field(self, name: str, position: int, end: int) -> tuple[Field, int, int] | None:
+        """The field that begins here, and where its content begins and stops; None where there is none.
+
+        What has a length may claim more than is left.
+        """
+        found = self._framing.field(position, end)
+        field = fields(name).get(found[0]) if found is not None else None
+        if found is None or field is None or (field.wire_type != LENGTH and found[2] > end):
+            return None
+        return field, found[1], found[2]
+
+    def _keep(self, message: Any, start: int, end: int) -> None:
+        """Takes over bytes that hold whole fields of `message`."""
+        if start >= end:
+            return
+        try:
+            message.MergeFromString(self._view[start:end])
+        except DecodeError:
+            self._tell(start, f"{message.DESCRIPTOR.name}: {end - start:,} bytes cannot be read")
+
+    # -- where a field ends --
+
+    def _frame(
+        self, name: str, field: Field, position: int, start: int, stop: int, end: int, *, cut: bool
+    ) -> tuple[Field, _Framed]:
+        """Where the field's content really lies, and which field it is."""
+        framing = self._framing
+        kind = field.type
+        if stop <= end:
+            if not framing.looks_like(kind, start, stop) or (name == "MetaGraphDef" and kind != "GraphDef"):
+                other = self._retyped(name, start, stop)
+                if other is not None and other != field:
+                    self._tell(position, f"{other.name} is marked as {field.name}")
+                    return other, _Framed(start, stop, False)
+            if not kind or (not field.place and framing.goes_on(name, stop, end)):
+                return field, _Framed(start, stop, True)
+            inside = framing.natural_end(kind, start, stop)
+            if field.place:
+                if inside == stop:
+                    return field, _Framed(start, stop, True)
+                # A longer one may hold the parts behind it; an odd content between whole fields is its own affair.
+                swollen = framing.looks_like(kind, *self._content(inside, end)) and framing.goes_on(name, inside, end)
+                if not swollen and framing.goes_on(name, stop, end):
+                    return field, _Framed(start, stop, True)
+            else:
+                farther = framing.natural_end(kind, start, end)
+                if farther != stop and framing.goes_on(name, farther, end):
+                    inside = farther
+                elif inside == stop:
+                    return field, _Framed(start, stop, True)
+            if inside > start and framing.goes_on(name, inside, end):
+                self._tell(position, self._wrong_length(field, stop - start, inside - start))
+                return field, _Framed(start, inside, False)
+        found = framing.reframed(name, kind, position, end) if kind else None
+        if found is not None and not (cut and found[1] == end):
+            self._tell(position, self._wrong_length(field, stop - start, found[1] - found[0]))
+            return field, _Framed(*found, False)
+        if stop <= end and (field.place or stop == end):
+            return field, _Framed(start, stop, True)
+        if stop > end:
+            self._tell(position, f"{field.name} claims {stop - start:,} bytes where {end - start:,} are left")
+        else:
+            self._tell(position, f"{field.name} has a wrong length or content")
+        if field.type in CONTAINERS and framing.looks_like(field.type, start, end):
+            return field, _Framed(start, end, False, lost=True)
+        return field, _Framed(min(start, end), framing.next_chain(name, position + 1, end), False, lost=True)
+
+    def _content(self, position: int, end: int) -> tuple[int, int]:
+        """What the field that begins here holds; nothing that looks like anything where there is none."""
+        found = self._framing.field(position, end)
+        return (end - 1, end) if found is None or found[2] > end else found[1:]
+
+    def _wrong_length(self, field: Field, claimed: int, found: int) -> str:
+        return f"{field.name} claims {claimed:,} bytes where its content has {found:,}"
+
+    def _retyped(self, name: str, start: int, stop: int) -> Field | None:
+        """The field of this container that such a content belongs to, where its own tag says another."""
+        for field in self._candidates(name):
+            if start < stop and self._framing.looks_like(field.type, start, stop):
+                if self._framing.natural_end(field.type, start, stop) == stop:
+                    return field
+        return None
+
+    def _candidates(self, name: str) -> list[Field]:
+        """Fields whose content is known well enough to be told without the tag, the surest first."""
+        known = fields(name).values()
+        sure = [field for field in known if field.place or field.type == "GraphDef"]
+        return sure + [field for field in known if field.type in _RECOGNISED]
+
+    def _suspect(self, name: str, field: Field, position: int, end: int) -> _Framed | None:
+        """The part before what cannot be read, where its length is what is wrong."""
+        found = self._framing.field(position, end)
+        if found is None:
+            return None
+        _, start, stop = found
+        farther = self._framing.natural_end(field.type, start, end)
+        if farther == stop or farther == start or not self._framing.goes_on(name, farther, end):
+            return None
+        self._tell(position, self._wrong_length(field, stop - start, farther - start))
+        return _Framed(start, farther, False)
+
+    # -- what is damaged --
+
+    def _mistagged(self, name: str, position: int, end: int) -> tuple[Field, _Framed] | None:
+        """The field whose tag is damaged here: its content tells which it is."""
+        framing = self._framing
+        for field in self._candidates(name):
+            # A tag that became longer, or a number before it that did, takes a byte of what follows.
+            for begin in (position + 1, position, position + 2):
+                length = framing.varint(begin, end) if begin < end else None
+                if length is None:
+                    continue
+                start, stop = length[1], length[1] + length[0]
+                if stop > end or start == stop or not framing.looks_like(field.type, start, stop):
+                    continue
+                if framing.natural_end(field.type, start, stop) == stop and framing.goes_on(name, stop, end):
+                    return field, _Framed(start, stop, False)
+        return None
+
+    def _broken(self, message: Any, name: str, position: int, end: int) -> int:
+        """Gets over a place where no field of the container begins; where to go on."""
+        framing = self._framing
+        found = framing.field(position, end)
+        newest = max(field.number for field in fields(name).values())
+        if found is not None and found[0] >> 3 > newest and framing.goes_on(name, found[2], end):
+            return found[2]  # a field of a newer TensorFlow
+        after = framing.next_chain(name, position + 1, end)
+        self._tell(position, f"{name}: {after - position:,} bytes cannot be read")
+        place = place_of(name)
+        if place is not None and after < end and self.data[after] == place[0]:
+            self._append_damaged(message, place[1], position, after)
+        return after
+
+    def _is_whole(self, message: Any, field: Field, framed: _Framed) -> bool:
+        """Whether a field can be taken over as it is."""
+        if field.type == "Entry":
+            return self._framing.looks_like("Entry", framed.start, framed.stop)
+        if not field.message:
+            return True
+        try:
+            part = lean(field.type).FromString(self._view[framed.start : framed.stop])
+        except DecodeError:
+            return False
+        return not (field.type in CONTAINERS and _is_foreign(part))
+
+    def _part(self, message: Any, field: Field, position: int, framed: _Framed, *, cut: bool, depth: int) -> None:
+        """Puts in what can be had of one field."""
+        start, stop, _, lost = framed
+        if field.type == "Entry":
+            self._entry(message, field, position, start, stop)
+        elif field.message and field.type in CONTAINERS and depth < _MAX_DEPTH:
+            if field.repeated:
+                inner = getattr(message, field.attribute).add()
+            elif message.HasField(field.attribute):
+                self._tell(position, f"{field.name} occurs twice")
+                return
+            else:
+                inner = getattr(message, field.attribute)
+                inner.SetInParent()
+            self.container(inner, start, stop, cut=cut or lost, depth=depth + 1)
+        elif field.message:
+            self._atom(message, field, position, start, stop)
+        elif field.place and lost:
+            self._append_damaged(message, field, start, stop)
+        elif field.place:
+            getattr(message, field.attribute).append(self.data[start:stop])
+        elif field.type:  # a container that stays bytes
+            setattr(message, field.attribute, self.data[start:stop])
+
+    def _atom(self, message: Any, field: Field, position: int, start: int, stop: int) -> None:
+        """A message that is read whole or not at all."""
+        target = getattr(message, field.attribute)
+        try:
+            part = lean(field.type).FromString(self._view[start:stop])
+        except DecodeError:
+            part = None
+        if part is None:
+            self._tell(position, f"{field.name} cannot be read")
+        if field.repeated and (part is not None or field.place):
+            target.add().CopyFrom(part or lean(field.type)())
+        elif part is not None:
+            target.CopyFrom(part)
+
+    def _append_damaged(self, message: Any, field: Field, start: int, stop: int) -> None:
+        """A part in its place that nobody takes for a whole one."""
+        target = getattr(message, field.attribute)
+        if field.message:
+            target.add()
+        else:
+            target.append(self.data[start:stop] + CUT)
+
+    def _entry(self, message: Any, field: Field, position: int, start: int, stop: int) -> None:
+        """An entry of a map: where its key can be read, it stays, with a value that cannot."""
+        found = self._framing.field(start, stop)
+        if found is None or found[0] != 0x0A or found[2] > stop:
+            self._tell(position, f"{field.name} cannot be read")
+            return
+        key = self.data[found[1] : found[2]]
+        value = self._framing.field(found[2], stop)
+        whole = value is not None and value[0] == 0x12 and value[2] == stop
+        rest = self.data[value[1] : stop] if value is not None and value[0] == 0x12 else b""
+        getattr(message, field.attribute).add(key=key, value=rest if whole else rest + CUT)
