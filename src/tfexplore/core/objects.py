@@ -202,8 +202,10 @@ def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
         CorruptError: nothing of the bytes can be read as a SavedObjectGraph.
     """
     message, damage = salvage(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
+    if damage and not any(part.ListFields() for part in message.nodes) and not message.concrete_functions:
+        message = wire.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
     functions: dict[str, tuple[int, ...]] = {}
-    damaged = list(map(str, damage))
+    damaged = [f"the object graph is damaged: {error}" for error in damage]
     decode = lean("SavedConcreteFunction").FromString
     for position, entry in enumerate(message.concrete_functions):
         try:

@@ -19,8 +19,16 @@ _TYPE_MESSAGE = 11
 _WIRE_TYPES = {1: FIXED64, 2: FIXED32, 6: FIXED64, 7: FIXED32, 9: 2, 11: 2, 12: 2, 15: FIXED32, 16: FIXED64}
 
 CONTAINERS = frozenset(
-    ("SavedModel", "MetaGraphDef", "MetaInfoDef", "OpList", "GraphDef", "FunctionDefLibrary", "FunctionDef")
-    + ("SavedObjectGraph",)
+    [
+        "SavedModel",
+        "MetaGraphDef",
+        "MetaInfoDef",
+        "OpList",
+        "GraphDef",
+        "FunctionDefLibrary",
+        "FunctionDef",
+        "SavedObjectGraph",
+    ]
 )
 # Messages that lean.proto keeps as bytes.
 _HIDDEN = {
@@ -35,7 +43,7 @@ _PLACES = frozenset(("GraphDef.node", "FunctionDefLibrary.function", "FunctionDe
 _LEFT_OUT = {"GraphDef": {3: VARINT, 5: LENGTH}, "MetaInfoDef": {3: LENGTH}, "NodeDef": {7: LENGTH}} | {
     "SavedObject": {14: LENGTH}
 }
-# So many fields in a row are no accident; fewer count where they fill the container to its end.
+# So many fields in a row are no accident; fewer count where they fill a whole container to its end.
 _CHAIN = 3
 _MAX_LOOKS = 6
 # Steps of looking around in one file, about half a microsecond each.
@@ -74,7 +82,7 @@ def fields(type_name: str) -> dict[int, Field]:
     for field in lean(type_name).DESCRIPTOR.fields:
         name = f"{type_name}.{field.name}"
         message = field.type == _TYPE_MESSAGE
-        kind = field.message_type.name if message else _HIDDEN.get(name, "")
+        kind = field.message_type.full_name.partition(".lean.")[2] if message else _HIDDEN.get(name, "")
         wire_type = _WIRE_TYPES.get(field.type, VARINT)
         known = Field(name, field.number, wire_type, kind, message, field.is_repeated, name in _PLACES)
         found[field.number << 3 | wire_type] = known
@@ -191,7 +199,7 @@ class Framing:
         """Whether fields of a container of that type follow, or it ends exactly here."""
         return position == end or self._chain(kind, position, end)
 
-    def _chain(self, kind: str, position: int, end: int) -> bool:
+    def _chain(self, kind: str, position: int, end: int, cut: bool = False) -> bool:
         table = fields(kind)
         last = 0
         for _ in range(_CHAIN):
@@ -208,7 +216,7 @@ class Framing:
                 return False
             position = found[2]
             if position == end:
-                break
+                return not cut
         return True
 
     def natural_end(self, kind: str, position: int, end: int) -> int:
@@ -228,14 +236,17 @@ class Framing:
             position = found[2]
         return position
 
-    def next_chain(self, kind: str, position: int, end: int) -> int:
-        """The next position from which fields of a container of that type follow; `end` where there is none."""
+    def next_chain(self, kind: str, position: int, end: int, *, cut: bool) -> int:
+        """The next position from which fields of a container of that type follow; `end` where there is none.
+
+        Where the container is cut off it proves nothing that they fill it to its end.
+        """
         search = _first_bytes(kind).search
         while self._step():
             found = search(self.data, position, end)
             if found is None:
                 break
-            if self._chain(kind, found.start(), end):
+            if self._chain(kind, found.start(), end, cut):
                 return found.start()
             position = found.start() + 1
         return end

@@ -15,7 +15,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from tfexplore.errors import CorruptError
 from tfexplore.formats import wire
-from tfexplore.formats.framing import CONTAINERS, FIXED32, FIXED64, LENGTH, VARINT, Field, Framing, fields, place_of
+from tfexplore.formats.framing import CONTAINERS, LENGTH, Field, Framing, fields, place_of
 from tfexplore.formats.proto import DecodeError, lean
 
 # Ends the bytes of a part that is cut off, so that no decoder takes them for whole: no tag looks like this.
@@ -80,32 +80,25 @@ def salvage(
     return message, walk.sentences()
 
 
-def num_parts(message: Any) -> int:
-    """How many nodes, functions, objects and entries of maps a container holds, with all containers in it."""
-    found = 0
-    for field, value in message.ListFields():
-        known = fields(message.DESCRIPTOR.name).get(field.number << 3 | LENGTH)
-        if known is None:
-            continue
-        if known.place or known.type == "Entry":
-            found += len(value)
-        elif known.message and known.type in CONTAINERS:
-            found += sum(map(num_parts, value)) if known.repeated else num_parts(value)
-    return found
-
-
 def _is_foreign(message: Any) -> bool:
     """Whether a message that protobuf accepts holds what no writer puts there: a wrong length or tag does that."""
     name = message.DESCRIPTOR.name
     table = fields(name)
-    for unknown in UnknownFieldSet(message):
+    unknown = UnknownFieldSet(message)
+    for place in range(len(unknown)):
         # GraphDef.debug_info (5) lies in a file of its own; one byte makes it of a node.
-        if unknown.field_number << 3 | unknown.wire_type not in table or (name == "GraphDef"):
+        if unknown[place].field_number << 3 | unknown[place].wire_type not in table or name == "GraphDef":
             return True
     if name == "SavedModel":
         return not message.meta_graphs or any(map(_is_foreign, message.meta_graphs))
     if name == "MetaGraphDef":
         if not message.HasField("graph_def"):
+            return True
+        # What another field holds begins its text fields with a tag: 0x0a, which no name does.
+        keys = (entry.key for part in (message.collection_def, message.signature_def) for entry in part)
+        if any(key.startswith(b"\n") for key in keys) or not all(part.filename for part in message.asset_file_def):
+            return True
+        if message.saver_def.filename_tensor_name.startswith(b"\n"):
             return True
         parts = [message.meta_info_def, message.graph_def]
         if message.HasField("saver_def"):
@@ -117,7 +110,7 @@ def _is_foreign(message: Any) -> bool:
 
 
 def _holds_others(nodes: Sequence[bytes]) -> bool:
-    """Whether a node holds the nodes behind it, which a length does that became larger: the last name is then a node."""
+    """Whether a node holds those behind it, which a length does that became larger: its last name is then a node."""
     if len(nodes) > _MAX_CHECKED:
         return False
     head = lean("NodeHead").FromString
@@ -128,6 +121,28 @@ def _holds_others(nodes: Sequence[bytes]) -> bool:
         except DecodeError:
             continue
     return False
+
+
+def damaged_nodes(nodes: Sequence[bytes]) -> list[int]:
+    """Positions of the nodes whose bytes are no NodeDef as far as name and op go."""
+    head = lean("NodeHead").FromString
+    found = []
+    for position, node in enumerate(nodes):
+        try:
+            head(node)
+        except DecodeError:
+            found.append(position)
+    return found
+
+
+def _cut_off(part: bytes) -> bytes:
+    """The bytes of a part of which the end is missing, so that none takes them for whole."""
+    marked = part + CUT
+    try:
+        lean("Entry").FromString(marked)
+    except DecodeError:
+        return marked
+    return marked + CUT  # the first one filled up a field that lacked one byte
 
 
 class _Framed(NamedTuple):
@@ -177,17 +192,17 @@ class _Walk:
         place = place_of(name)
         position = kept = start
         previous = -1  # the last part, not yet suspected of a wrong length
-        careful = end - start <= _SMALL
+        careful = end - start <= _SMALL or place is None or place[1].message
 
         while position < end:
             framing.check()
-            if place is not None and not careful:
+            if not careful and place is not None:
                 before = position
                 position, previous = self._run(place[0], position, end, previous)
                 if position - kept > _CHUNK:
                     self._keep(message, kept, previous)
                     kept = previous
-                if position > before and position < end and self._is_field(name, position, end) is None:
+                if position > before and not framing.goes_on(name, position, end):
                     # What cannot be read here may come from the last part's length.
                     position = previous
             if position >= end:
@@ -210,7 +225,7 @@ class _Walk:
                     self._part(message, field, position, framed, cut=cut, depth=depth)
                     kept = framed.stop
                 else:
-                    kept = self._broken(message, name, position, end)
+                    kept = self._broken(message, name, position, end, cut=cut)
                 position = kept
                 previous = -1
                 continue
@@ -230,18 +245,19 @@ class _Walk:
         self._keep(message, kept, end)
 
     def _run(self, tag: int, position: int, end: int, previous: int) -> tuple[int, int]:
-        """Steps over parts with that tag; where it stopped, and where the last of them begins."""
+        """Steps over parts with that tag and a name; where it stopped, and where the last of them begins."""
         data = self.data
         limit = position + _CHUNK
         while position + 1 < end and data[position] == tag and position < limit:
             length = data[position + 1]
-            stop = position + 2 + length
+            start = position + 2
             if length >= 0x80:
                 found = self._framing.varint(position + 1, end)
                 if found is None:
                     break
-                stop = found[1] + found[0]
-            if stop > end:
+                length, start = found
+            stop = start + length
+            if not length or stop > end or data[start] != 0x0A:
                 break
             previous, position = position, stop
         return position, previous
@@ -309,9 +325,9 @@ class _Walk:
             self._tell(position, f"{field.name} claims {stop - start:,} bytes where {end - start:,} are left")
         else:
             self._tell(position, f"{field.name} has a wrong length or content")
-        if field.type in CONTAINERS and framing.looks_like(field.type, start, end):
-            return field, _Framed(start, end, False, lost=True)
-        return field, _Framed(min(start, end), framing.next_chain(name, position + 1, end), False, lost=True)
+        if field.type in CONTAINERS and (cut or framing.looks_like(field.type, start, end)):
+            return field, _Framed(min(start, end), end, False, lost=True)
+        return field, _Framed(min(start, end), framing.next_chain(name, position + 1, end, cut=cut), False, lost=True)
 
     def _content(self, position: int, end: int) -> tuple[int, int]:
         """What the field that begins here holds; nothing that looks like anything where there is none."""
@@ -342,7 +358,7 @@ class _Walk:
             return None
         _, start, stop = found
         farther = self._framing.natural_end(field.type, start, end)
-        if farther == stop or farther == start or not self._framing.goes_on(name, farther, end):
+        if farther in (stop, start) or not self._framing.goes_on(name, farther, end):
             return None
         self._tell(position, self._wrong_length(field, stop - start, farther - start))
         return _Framed(start, farther, False)
@@ -365,14 +381,14 @@ class _Walk:
                     return field, _Framed(start, stop, False)
         return None
 
-    def _broken(self, message: Any, name: str, position: int, end: int) -> int:
+    def _broken(self, message: Any, name: str, position: int, end: int, *, cut: bool) -> int:
         """Gets over a place where no field of the container begins; where to go on."""
         framing = self._framing
         found = framing.field(position, end)
         newest = max(field.number for field in fields(name).values())
         if found is not None and found[0] >> 3 > newest and framing.goes_on(name, found[2], end):
             return found[2]  # a field of a newer TensorFlow
-        after = framing.next_chain(name, position + 1, end)
+        after = framing.next_chain(name, position + 1, end, cut=cut)
         self._tell(position, f"{name}: {after - position:,} bytes cannot be read")
         place = place_of(name)
         if place is not None and after < end and self.data[after] == place[0]:
@@ -435,7 +451,7 @@ class _Walk:
         if field.message:
             target.add()
         else:
-            target.append(self.data[start:stop] + CUT)
+            target.append(_cut_off(self.data[start:stop]))
 
     def _entry(self, message: Any, field: Field, position: int, start: int, stop: int) -> None:
         """An entry of a map: where its key can be read, it stays, with a value that cannot."""
@@ -447,4 +463,4 @@ class _Walk:
         value = self._framing.field(found[2], stop)
         whole = value is not None and value[0] == 0x12 and value[2] == stop
         rest = self.data[value[1] : stop] if value is not None and value[0] == 0x12 else b""
-        getattr(message, field.attribute).add(key=key, value=rest if whole else rest + CUT)
+        getattr(message, field.attribute).add(key=key, value=rest if whole else _cut_off(rest))
