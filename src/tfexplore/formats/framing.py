@@ -18,17 +18,13 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _TYPE_MESSAGE = 11
 _WIRE_TYPES = {1: FIXED64, 2: FIXED32, 6: FIXED64, 7: FIXED32, 9: 2, 11: 2, 12: 2, 15: FIXED32, 16: FIXED64}
 
-CONTAINERS = frozenset(
-    [
-        "SavedModel",
-        "MetaGraphDef",
-        "MetaInfoDef",
-        "OpList",
-        "GraphDef",
-        "FunctionDefLibrary",
-        "FunctionDef",
-        "SavedObjectGraph",
-    ]
+CONTAINERS = frozenset(("SavedModel", "MetaGraphDef", "MetaInfoDef", "OpList", "GraphDef", "FunctionDefLibrary")) | {
+    "FunctionDef",
+    "SavedObjectGraph",
+}
+# Whose fields are looked at also where protobuf accepts the whole.
+CHECKED = frozenset(
+    ("SavedModel", "MetaGraphDef", "MetaInfoDef", "GraphDef", "FunctionDefLibrary", "VersionDef", "SaverDef")
 )
 # Messages that lean.proto keeps as bytes.
 _HIDDEN = {
@@ -46,9 +42,12 @@ _LEFT_OUT = {"GraphDef": {3: VARINT, 5: LENGTH}, "MetaInfoDef": {3: LENGTH}, "No
 # So many fields in a row are no accident; fewer count where they fill a whole container to its end.
 _CHAIN = 3
 _MAX_LOOKS = 6
-# Steps of looking around in one file, about half a microsecond each.
-_MAX_STEPS = 6_000_000
+# Steps of looking around in one file, about a microsecond each.
+_MAX_STEPS = 3_000_000
 _CHECK_EVERY = 4096
+# Tags that NodeDefs and FunctionDefs begin with, by far the most 0x0a.
+_FIRST = frozenset((0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A))
+_RUN = 16 << 20
 
 
 class Field(NamedTuple):
@@ -59,6 +58,7 @@ class Field(NamedTuple):
         type: of the message it holds, also where lean.proto has bytes; empty for any other.
         message: whether lean.proto has it as a message.
         place: whether a damaged one keeps its place.
+        known: whether lean.proto has it.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Field(NamedTuple):
     message: bool
     repeated: bool
     place: bool
+    known: bool = True
 
     @property
     def attribute(self) -> str:
@@ -90,7 +91,7 @@ def fields(type_name: str) -> dict[int, Field]:
             found[field.number << 3 | LENGTH] = known._replace(wire_type=LENGTH)
     for number, wire_type in _LEFT_OUT.get(type_name, {}).items():
         name = f"{type_name}.field {number}"
-        found[number << 3 | wire_type] = Field(name, number, wire_type, "", False, False, False)
+        found[number << 3 | wire_type] = Field(name, number, wire_type, "", False, False, False, False)
     return found
 
 
@@ -102,8 +103,10 @@ def place_of(type_name: str) -> tuple[int, Field] | None:
 
 @cache
 def _first_bytes(type_name: str) -> re.Pattern[bytes]:
-    """Finds a byte that may begin a field."""
-    tags = {tag & 0x7F | (0x80 if tag > 0x7F else 0) for tag in fields(type_name)}
+    """Finds a byte that may begin a field that is known by its content, or any where no field is."""
+    table = fields(type_name)
+    known = [tag for tag, field in table.items() if field.type] if type_name != "MetaInfoDef" else table
+    tags = {tag & 0x7F | (0x80 if tag > 0x7F else 0) for tag in known}
     return re.compile(b"[" + b"".join(b"\\x%02x" % tag for tag in sorted(tags)) + b"]")
 
 
@@ -166,6 +169,49 @@ class Framing:
         if wire_type in (FIXED32, FIXED64):
             return value, start, start + (4 if wire_type == FIXED32 else 8)
         return None
+
+    def run(self, tag: int, position: int, end: int) -> tuple[int, int]:
+        """Steps over nodes or functions, at most 16 MiB; where it stopped, and the last one's place or -1."""
+        data = self.data
+        limit = position + _RUN
+        previous = -1
+        while position + 1 < end and data[position] == tag and position < limit:
+            length = data[position + 1]
+            start = position + 2
+            if length >= 0x80:
+                found = self.varint(position + 1, end)
+                if found is None:
+                    break
+                length, start = found
+            stop = start + length
+            if stop > end or (length and data[start] not in _FIRST):
+                break
+            previous, position = position, stop
+        return position, previous
+
+    def is_clean(self, kind: str, position: int, end: int) -> bool:
+        """Whether a container that protobuf accepts holds nothing else than TensorFlow's message does.
+
+        A wrong length or tag leaves fields there that no writer writes.
+        """
+        table = fields(kind)
+        place = place_of(kind)
+        while position < end and self._step():
+            if place is not None and not place[1].message:
+                self.check()
+                before = position
+                position, _ = self.run(place[0], position, end)
+                if position > before:
+                    continue
+            found = self.field(position, end)
+            field = table.get(found[0]) if found is not None else None
+            # GraphDef.debug_info (5) lies in a file of its own; one byte makes it of a node.
+            if found is None or field is None or found[2] > end or (kind == "GraphDef" and not field.known):
+                return False
+            if field.message and field.type in CHECKED and not self.is_clean(field.type, found[1], found[2]):
+                return False
+            position = found[2]
+        return True
 
     def looks_like(self, kind: str, start: int, end: int, depth: int = 0) -> bool:
         """Whether the content [start, end) begins as a message of that type does; an empty one may be any."""

@@ -6,12 +6,16 @@ Field numbers: graph.proto, meta_graph.proto.
 from __future__ import annotations
 
 import threading
+from itertools import islice
 from typing import Any
 
 from tfexplore.errors import CorruptError
 from tfexplore.formats import wire
-from tfexplore.formats.proto import lean
+from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.salvage import salvage
+
+# Nodes that are tried before a file counts as none.
+_TRIED = 1000
 
 
 def graph_def(data: bytes, *, path: str, cancel: threading.Event | None = None) -> tuple[Any, tuple[CorruptError, ...]]:
@@ -55,9 +59,13 @@ def salvaged(
         Cancelled: `cancel` was set.
     """
     message, damage = salvage(lean(what), data, path=path, what=what, cancel=cancel)
-    if damage and not _holds_something(message):
+    if _holds_something(message):
+        return message, damage
+    if damage:
         wire.decode(lean(what), data, path=path, what=what)
         raise CorruptError(f"no readable {what}: {damage[0].what}", path=path, offset=damage[0].offset)
+    if what == "GraphDef" and message.node:
+        raise CorruptError(f"no readable {what}: none of its nodes is a NodeDef", path=path)
     return message, damage
 
 
@@ -68,4 +76,12 @@ def _holds_something(message: Any) -> bool:
         return any(map(_holds_something, message.meta_graphs))
     if name == "MetaGraphDef":
         return bool(message.signature_def) or _holds_something(message.graph_def)
-    return bool(message.node or message.library.function)
+    return bool(message.library.function) or any(map(_is_node, islice(message.node, _TRIED)))
+
+
+def _is_node(raw: bytes) -> bool:
+    try:
+        head = lean("NodeHead").FromString(raw)
+    except DecodeError:
+        return False
+    return bool(head.name or head.op)

@@ -11,8 +11,6 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from google.protobuf.unknown_fields import UnknownFieldSet
-
 from tfexplore.errors import CorruptError
 from tfexplore.formats import wire
 from tfexplore.formats.framing import CONTAINERS, LENGTH, Field, Framing, fields, place_of
@@ -68,7 +66,8 @@ def salvage(
     except DecodeError:
         pass
     else:
-        if not _is_foreign(plain):
+        framing = Framing(data, cancel)
+        if framing.is_clean(message_class.DESCRIPTOR.name, 0, len(data)) and not _is_odd(plain):
             return plain, ()
     walk = _Walk(data, path, offset, cancel)
     message = message_class()
@@ -80,32 +79,25 @@ def salvage(
     return message, walk.sentences()
 
 
-def _is_foreign(message: Any) -> bool:
-    """Whether a message that protobuf accepts holds what no writer puts there: a wrong length or tag does that."""
+def _is_odd(message: Any) -> bool:
+    """Whether a message that protobuf accepts holds what belongs to another field: a wrong length or tag does that.
+
+    What is not its own begins a text with a tag, mostly 0x0a, which no name does.
+    """
     name = message.DESCRIPTOR.name
-    table = fields(name)
-    unknown = UnknownFieldSet(message)
-    for place in range(len(unknown)):
-        # GraphDef.debug_info (5) lies in a file of its own; one byte makes it of a node.
-        if unknown[place].field_number << 3 | unknown[place].wire_type not in table or name == "GraphDef":
-            return True
     if name == "SavedModel":
-        return not message.meta_graphs or any(map(_is_foreign, message.meta_graphs))
+        return not message.meta_graphs or any(map(_is_odd, message.meta_graphs))
     if name == "MetaGraphDef":
-        if not message.HasField("graph_def"):
-            return True
-        # What another field holds begins its text fields with a tag: 0x0a, which no name does.
         keys = (entry.key for part in (message.collection_def, message.signature_def) for entry in part)
-        if any(key.startswith(b"\n") for key in keys) or not all(part.filename for part in message.asset_file_def):
-            return True
-        if message.saver_def.filename_tensor_name.startswith(b"\n"):
-            return True
-        parts = [message.meta_info_def, message.graph_def]
-        if message.HasField("saver_def"):
-            parts.append(message.saver_def)
-        return any(map(_is_foreign, parts))
+        return (
+            not message.HasField("graph_def")
+            or message.saver_def.filename_tensor_name.startswith(b"\n")
+            or any(key.startswith(b"\n") for key in keys)
+            or not all(part.filename for part in message.asset_file_def)
+            or _is_odd(message.graph_def)
+        )
     if name == "GraphDef":
-        return _is_foreign(message.library) or _is_foreign(message.versions) or _holds_others(message.node)
+        return _holds_others(message.node)
     return name == "FunctionDef" and _holds_others(message.node_def)
 
 
@@ -194,17 +186,18 @@ class _Walk:
         previous = -1  # the last part, not yet suspected of a wrong length
         careful = end - start <= _SMALL or place is None or place[1].message
 
-        while position < end:
+        while position < end and not framing.exhausted:
             framing.check()
             if not careful and place is not None:
-                before = position
-                position, previous = self._run(place[0], position, end, previous)
-                if position - kept > _CHUNK:
-                    self._keep(message, kept, previous)
-                    kept = previous
-                if position > before and not framing.goes_on(name, position, end):
-                    # What cannot be read here may come from the last part's length.
-                    position = previous
+                passed, last = framing.run(place[0], position, end)
+                if last >= 0:
+                    position, previous = passed, last
+                    if position - kept >= _CHUNK:
+                        self._keep(message, kept, previous)
+                        kept = previous
+                    if not framing.goes_on(name, position, end):
+                        # What cannot be read here may come from the last part's length.
+                        position = previous
             if position >= end:
                 break
             found = self._is_field(name, position, end)
@@ -243,24 +236,6 @@ class _Walk:
             position = kept = framed.stop
             previous = -1
         self._keep(message, kept, end)
-
-    def _run(self, tag: int, position: int, end: int, previous: int) -> tuple[int, int]:
-        """Steps over parts with that tag and a name; where it stopped, and where the last of them begins."""
-        data = self.data
-        limit = position + _CHUNK
-        while position + 1 < end and data[position] == tag and position < limit:
-            length = data[position + 1]
-            start = position + 2
-            if length >= 0x80:
-                found = self._framing.varint(position + 1, end)
-                if found is None:
-                    break
-                length, start = found
-            stop = start + length
-            if not length or stop > end or data[start] != 0x0A:
-                break
-            previous, position = position, stop
-        return position, previous
 
     def _is_field(self, name: str, position: int, end: int) -> tuple[Field, int, int] | None:
         """The field that begins here, and where its content begins and stops; None where there is none.
@@ -316,18 +291,19 @@ class _Walk:
                 self._tell(position, self._wrong_length(field, stop - start, inside - start))
                 return field, _Framed(start, inside, False)
         found = framing.reframed(name, kind, position, end) if kind else None
+        too_long = f"{field.name} claims {stop - start:,} bytes where {max(end - start, 0):,} are left"
         if found is not None and not (cut and found[1] == end):
-            self._tell(position, self._wrong_length(field, stop - start, found[1] - found[0]))
+            at_end = stop > end and found[1] == end
+            wrong = too_long if at_end else self._wrong_length(field, stop - start, found[1] - found[0])
+            self._tell(position, wrong)
             return field, _Framed(*found, False)
-        if stop <= end and (field.place or stop == end):
+        after = framing.next_chain(name, position + 1, end, cut=cut)
+        if stop <= end and (stop == end or (field.place and after >= stop)):
             return field, _Framed(start, stop, True)
-        if stop > end:
-            self._tell(position, f"{field.name} claims {stop - start:,} bytes where {end - start:,} are left")
-        else:
-            self._tell(position, f"{field.name} has a wrong length or content")
+        self._tell(position, too_long if stop > end else f"{field.name} has a wrong length or content")
         if field.type in CONTAINERS and (cut or framing.looks_like(field.type, start, end)):
             return field, _Framed(min(start, end), end, False, lost=True)
-        return field, _Framed(min(start, end), framing.next_chain(name, position + 1, end, cut=cut), False, lost=True)
+        return field, _Framed(min(start, after), after, False, lost=True)
 
     def _content(self, position: int, end: int) -> tuple[int, int]:
         """What the field that begins here holds; nothing that looks like anything where there is none."""
@@ -405,7 +381,9 @@ class _Walk:
             part = lean(field.type).FromString(self._view[framed.start : framed.stop])
         except DecodeError:
             return False
-        return not (field.type in CONTAINERS and _is_foreign(part))
+        if field.type not in CONTAINERS:
+            return True
+        return self._framing.is_clean(field.type, framed.start, framed.stop) and not _is_odd(part)
 
     def _part(self, message: Any, field: Field, position: int, framed: _Framed, *, cut: bool, depth: int) -> None:
         """Puts in what can be had of one field."""
