@@ -241,14 +241,14 @@ class Framing:
             start = found[2]
         return True
 
-    def goes_on(self, kind: str, position: int, end: int) -> bool:
-        """Whether fields of a container of that type follow, or it ends exactly here."""
-        return position == end or self._chain(kind, position, end)
+    def goes_on(self, kind: str, position: int, end: int, least: int = _CHAIN) -> bool:
+        """Whether at least so many fields of a container of that type follow, or it ends exactly here."""
+        return position == end or self._chain(kind, position, end, least=least)
 
-    def _chain(self, kind: str, position: int, end: int, cut: bool = False) -> bool:
+    def _chain(self, kind: str, position: int, end: int, *, cut: bool = False, least: int = _CHAIN) -> bool:
         table = fields(kind)
         last = 0
-        for _ in range(_CHAIN):
+        for _ in range(least):
             found = self.field(position, end) if self._step() else None
             if found is None or found[2] > end:
                 return False
@@ -292,7 +292,7 @@ class Framing:
             found = search(self.data, position, end)
             if found is None:
                 break
-            if self._chain(kind, found.start(), end, cut):
+            if self._chain(kind, found.start(), end, cut=cut):
                 return found.start()
             position = found.start() + 1
         return end

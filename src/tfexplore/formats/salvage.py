@@ -17,10 +17,12 @@ from tfexplore.formats.framing import CONTAINERS, LENGTH, Field, Framing, fields
 from tfexplore.formats.proto import DecodeError, lean
 
 # Ends the bytes of a part that is cut off, so that no decoder takes them for whole: no tag looks like this.
-CUT = b"\x07"
+CUT = b"\x07\x07\x07\x07"
 MAX_SENTENCES = 20
 _MAX_DEPTH = 8
 _RECOGNISED = ("MetaGraphDef", "FunctionDefLibrary", "SavedObjectGraph")
+# Maps whose values are names, which nobody decodes: of a damaged one nothing is kept.
+_TEXTS = ("FunctionDef.ret", "FunctionDef.control_ret", "MetaInfoDef.function_aliases")
 # Bytes that are merged into a message at once, and are copied for that.
 _CHUNK = 16 << 20
 # Larger containers are looked through part by part only around a break.
@@ -69,9 +71,12 @@ def salvage(
         framing = Framing(data, cancel)
         if framing.is_clean(message_class.DESCRIPTOR.name, 0, len(data)) and not _is_odd(plain):
             return plain, ()
+    whole = len(data)
+    while data.endswith(CUT):
+        data = data[: -len(CUT)]
     walk = _Walk(data, path, offset, cancel)
     message = message_class()
-    walk.container(message, 0, len(data), cut=False, depth=0)
+    walk.container(message, 0, len(data), cut=len(data) < whole, depth=0)
     if plain is not None and not walk.damage:
         return plain, ()
     if not message.ListFields():
@@ -134,7 +139,7 @@ def _cut_off(part: bytes) -> bytes:
         lean("Entry").FromString(marked)
     except DecodeError:
         return marked
-    return marked + CUT  # the first one filled up a field that lacked one byte
+    return marked + CUT  # the first one filled up a field that lacked just so many bytes
 
 
 class _Framed(NamedTuple):
@@ -266,7 +271,8 @@ class _Walk:
         framing = self._framing
         kind = field.type
         if stop <= end:
-            if not framing.looks_like(kind, start, stop) or (name == "MetaGraphDef" and kind != "GraphDef"):
+            doubted = not field.known or (name == "MetaGraphDef" and kind != "GraphDef")
+            if doubted or not framing.looks_like(kind, start, stop):
                 other = self._retyped(name, start, stop)
                 if other is not None and other != field:
                     self._tell(position, f"{other.name} is marked as {field.name}")
@@ -281,6 +287,8 @@ class _Walk:
                 swollen = framing.looks_like(kind, *self._content(inside, end)) and framing.goes_on(name, inside, end)
                 if not swollen and framing.goes_on(name, stop, end):
                     return field, _Framed(start, stop, True)
+            elif inside == stop and framing.goes_on(name, stop, end, least=1):
+                return field, _Framed(start, stop, True)
             else:
                 farther = framing.natural_end(kind, start, end)
                 if farther != stop and framing.goes_on(name, farther, end):
@@ -389,7 +397,9 @@ class _Walk:
         """Puts in what can be had of one field."""
         start, stop, _, lost = framed
         if field.type == "Entry":
-            self._entry(message, field, position, start, stop)
+            if framed.whole:
+                self._tell(position, f"{field.name} has an entry that cannot be read")
+            self._entry(message, field, start, stop)
         elif field.message and field.type in CONTAINERS and depth < _MAX_DEPTH:
             if field.repeated:
                 inner = getattr(message, field.attribute).add()
@@ -431,14 +441,15 @@ class _Walk:
         else:
             target.append(_cut_off(self.data[start:stop]))
 
-    def _entry(self, message: Any, field: Field, position: int, start: int, stop: int) -> None:
+    def _entry(self, message: Any, field: Field, start: int, stop: int) -> None:
         """An entry of a map: where its key can be read, it stays, with a value that cannot."""
         found = self._framing.field(start, stop)
         if found is None or found[0] != 0x0A or found[2] > stop:
-            self._tell(position, f"{field.name} cannot be read")
             return
-        key = self.data[found[1] : found[2]]
         value = self._framing.field(found[2], stop)
-        whole = value is not None and value[0] == 0x12 and value[2] == stop
-        rest = self.data[value[1] : stop] if value is not None and value[0] == 0x12 else b""
-        getattr(message, field.attribute).add(key=key, value=rest if whole else _cut_off(rest))
+        begins = value is not None and value[0] == 0x12
+        whole = begins and value is not None and value[2] == stop
+        if whole or field.name not in _TEXTS:
+            rest = self.data[value[1] : stop] if begins and value is not None else b""
+            key = self.data[found[1] : found[2]]
+            getattr(message, field.attribute).add(key=key, value=rest if whole else _cut_off(rest))
