@@ -116,11 +116,27 @@ def test_a_path_that_cannot_be_read(run: Run, tmp_path: Path, section: str) -> N
 
 
 def test_a_damaged_model_is_told_with_its_offset(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "saved_model.pb").write_bytes((MODEL / "saved_model.pb").read_bytes()[:5000])
+    (tmp_path / "saved_model.pb").write_bytes((MODEL / "saved_model.pb").read_bytes()[:4])
     found = run("show", tmp_path, "--json")
     assert (found.code, found.out) == (3, "")
     assert "saved_model.pb" in one_sentence(found.err)
     assert "at byte" in found.err
+
+
+@pytest.mark.parametrize("section", [name for name in SECTIONS if name != "checkpoints"])
+def test_half_a_model_is_shown_with_what_is_missing(run: Run, tmp_path: Path, section: str) -> None:
+    data = (MODEL / "saved_model.pb").read_bytes()
+    (tmp_path / "saved_model.pb").write_bytes(data[: len(data) // 2])
+    found = run("show", tmp_path, section)
+    assert found.code == 0
+    told = found.out if section == "summary" else found.err
+    assert "SavedModel.meta_graphs claims" in told
+    assert "are left at byte 2" in told
+    if section == "nodes":
+        whole = run("show", MODEL, section).out.splitlines()
+        shown = found.out.splitlines()
+        assert len(shown) > 10
+        assert set(shown[:10]) <= set(whole)
 
 
 def test_a_hostile_path_is_made_visible(run: Run, tmp_path: Path) -> None:

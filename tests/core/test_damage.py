@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.bounded import MEGABYTE, peak_memory
+from core.opening import refused
 from core.saved_model_writer import (
     DAMAGED,
     DAMAGED_ATTR,
@@ -31,12 +32,15 @@ from core.saved_model_writer import (
 )
 from formats.table_writer import strings, write_bundle
 from tfexplore.core.describe import describe
+from tfexplore.core.graph import Graph
 from tfexplore.core.items import Item
 from tfexplore.core.model import Model
+from tfexplore.core.op_defs import OpDefs
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import SECTIONS, Options, section
 from tfexplore.core.tree import root_items
-from tfexplore.errors import ModelError
+from tfexplore.errors import CorruptError, ModelError
+from tfexplore.formats.graph_file import graph_def
 
 GRAPH_SECTIONS = (
     "summary",
@@ -419,3 +423,120 @@ def test_a_flipped_byte_stands_beside_the_value(tmp_path: Path) -> None:
                 lines = describe(found[name].subject).lines()
                 told.append(next(line.value.split(":")[0] for line in lines if line.label == "checksum"))
     assert told == ["good", "good", "BAD", "good"]
+
+
+# -- a saved_model.pb that protobuf refuses --
+
+
+def broken(folder: Path, at: bytes, shift: int, flip: int) -> Path:
+    """The whole model with one byte flipped, `shift` bytes from where `at` first occurs."""
+    written(folder, {})
+    path = folder / "saved_model.pb"
+    data = bytearray(path.read_bytes())
+    data[data.index(at) + shift] ^= flip
+    path.write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80, 0xFF])
+@pytest.mark.parametrize("shift", [-2, -1])
+def test_a_damaged_frame_of_a_node_hides_no_other(tmp_path: Path, shift: int, flip: int) -> None:
+    folder = broken(tmp_path, identity(b"y", b"x"), shift, flip)
+    all_but({"x", "z"}, listed(folder, "nodes"))
+    assert listed(folder, "functions") == ["f", "g", "h"]
+    assert listed(folder, "signatures") == ["one", "three", "two"]
+    assert listed(folder, "variables") == ["v", "w"]
+    notes = rows(folder, "summary")[0]["notes"]
+    assert any("GraphDef" in note and "at byte" in note for note in notes)
+    with open_model(str(folder)) as model:
+        labels = [item.label for item in items(model)]
+        all_but({"x", "z", "f", "one", "v"}, labels)
+        assert any("GraphDef" in label for label in labels)
+
+
+def test_a_cut_model_shows_what_is_left(tmp_path: Path) -> None:
+    written(tmp_path, {})
+    path = tmp_path / "saved_model.pb"
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(identity(b"z", b"y")) + 20])
+    assert listed(tmp_path, "nodes") == ["x", "y", "(damaged node 2)"]
+    summary = rows(tmp_path, "summary")[0]
+    assert summary["nodes"] == 3
+    assert any("1 of 3 nodes cannot be read: (damaged node 2)" in note for note in summary["notes"])
+    assert any("SavedModel.meta_graphs claims" in note for note in summary["notes"])
+    with open_model(str(tmp_path)) as model:
+        found = {item.label: item for item in items(model)}
+        for label in ("x", "y", "v", "w"):
+            if label in found:
+                describe(found[label].subject)
+        assert any("(damaged node 2)" in label for label, item in found.items() if item.kind == "note")
+
+
+def test_damaged_nodes_are_counted(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"nodes": [placeholder(b"x"), *[DAMAGED] * 5, node(b"y")]})
+    notes = rows(folder, "summary")[0]["notes"]
+    wanted = "5 of 7 nodes cannot be read: (damaged node 1), (damaged node 2), (damaged node 3) and 2 more"
+    assert any(wanted in note for note in notes)
+
+
+def test_damaged_nodes_of_a_large_graph_are_counted_once_it_is_loaded(tmp_path: Path) -> None:
+    write_saved_model(tmp_path, meta_graph(nodes=[*[node(b"x")] * 5000, DAMAGED]))
+    with open_model(str(tmp_path)) as model:
+        found = model.meta_graph()
+        assert found.damage == ()
+        found.graph.load()
+        assert "(damaged node 5000)" in found.damage[0]
+
+
+def test_damage_inside_a_function_is_told_with_it(tmp_path: Path) -> None:
+    bad = function(b"g", [b"x"], {b"out": b"i:output:0"}, [identity(b"i", b"x"), identity(b"j", b"i:output:0")])
+    bad = bad.replace(b"\x12\ni:output:0", b"\x12\x7fi:output:0")  # what it returns
+    functions = parts()["functions"]
+    folder = written(tmp_path, {"functions": [functions[0], bad, functions[2]]})
+    found = {row["name"]: row for row in rows(folder, "functions")}
+    assert list(found) == ["f", "g", "h"]
+    assert "FunctionDef.ret" in found["g"]["problem"]
+    assert found["g"]["nodes"] == 2
+    assert "problem" not in found["h"]
+
+
+HOSTILE = {
+    "bad-sm_made/truncated": "SavedModel.meta_graphs claims 516,378 bytes where 258,186 are left at byte 2",
+    "bad-sm_made/signature_dangling": "",
+    "bad-fuzz-bad_node_attr": "",
+    "bad-fuzz-const_with_no_value": "",
+}
+REFUSED = {
+    "bad-sm_made/no_meta_graphs": "no SavedModel: it holds no MetaGraph",
+    "bad-sm_made/zero_bytes": "the file is empty (0 bytes)",
+    "bad-sm_made/text_in_pb": "no readable SavedModel",
+    "bad-sm_made/is_a_directory": "this is a folder, expected a regular file",
+}
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, *REFUSED])
+def test_broken_models_of_the_corpus_open_or_say_why_not(corpus: Path, name: str) -> None:
+    folder = corpus / "hostile" / name
+    if name in REFUSED:
+        assert REFUSED[name] in str(refused(folder, ModelError))
+        return
+    with open_model(str(folder)) as model:
+        assert HOSTILE[name] in "; ".join(model.notes)
+        for part in GRAPH_SECTIONS:
+            list(section(model, part))
+        for item in root_items(model):
+            describe(item.subject)
+
+
+def test_a_truncated_graph_of_the_corpus_is_read_as_far_as_it_goes(corpus: Path) -> None:
+    path = corpus / "hostile" / "bad-graphdef_made" / "truncated.pb"
+    message, damage = graph_def(path.read_bytes(), path=str(path))
+    graph = Graph(message.node, OpDefs([], {}), path=str(path))
+    assert graph.damaged is None
+    graph.load()
+    assert len(graph) > 3
+    assert graph.damaged == [len(graph) - 1]
+    assert "GraphDef.node claims" in str(damage[0])
+    page = path.with_name("html_saved_as.pb")
+    with pytest.raises(CorruptError, match="no readable GraphDef"):
+        graph_def(page.read_bytes(), path=str(page))

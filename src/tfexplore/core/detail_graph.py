@@ -240,6 +240,7 @@ def function(subject: FunctionSubject, cancel: Cancel) -> Detail:
             "captures", (fact("variable", variable.name, VariableSubject(owner, variable)) for variable in captured)
         ),
         *block("attributes", attr_lines(attr_messages, owner.path)),
+        *block("notes", [Line("", text.visible(sentence)) for sentence in found.damage]),
     ]
     return Detail(text.label(subject.name), "Function", tuple(blocks))
 

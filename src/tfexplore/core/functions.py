@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import shapes, text
 from tfexplore.core.shapes import Shape
-from tfexplore.formats import dtypes, wire
+from tfexplore.errors import CorruptError
+from tfexplore.formats import dtypes
 from tfexplore.formats.proto import DecodeError, lean
+from tfexplore.formats.salvage import salvage
 
 if TYPE_CHECKING:
     from tfexplore.core.graph import Graph
@@ -49,8 +51,17 @@ class Function:
         self._path = path
 
     @cached_property
+    def _read(self) -> tuple[Any, tuple[CorruptError, ...]]:
+        return salvage(lean("FunctionDef"), self._raw, path=self._path, what="FunctionDef", offset=None)
+
+    @property
     def _message(self) -> Any:
-        return wire.decode(lean("FunctionDef"), self._raw, path=self._path, what="FunctionDef", offset=None)
+        return self._read[0]
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """A sentence for each part of it that cannot be read."""
+        return tuple(map(str, self._read[1]))
 
     @cached_property
     def inputs(self) -> tuple[Argument, ...]:
@@ -135,6 +146,15 @@ def _argument_dtype(arg: Any) -> int:
     return dtype + dtypes.REF if arg.is_ref and 0 < dtype < dtypes.REF else dtype
 
 
+def _rest(raw: bytes, path: str) -> Any | None:
+    """What can be read of a damaged FunctionDef; None where its name cannot."""
+    try:
+        message, _ = salvage(lean("FunctionDef"), raw, path=path, what="FunctionDef", offset=None)
+    except CorruptError:
+        return None
+    return message if message.signature.name else None
+
+
 class Functions:
     """The function library: names at once, bodies on demand.
 
@@ -144,7 +164,7 @@ class Functions:
         path: the file, for errors.
 
     Attributes:
-        damaged: a sentence for each FunctionDef that cannot be decoded.
+        damaged: a sentence for each FunctionDef that cannot be decoded; one whose name can be read is listed.
         num_nodes: how many nodes all functions have together.
         signatures: the functions' signatures (OpDef messages) by name.
     """
@@ -159,8 +179,13 @@ class Functions:
             try:
                 message = head(function)
             except DecodeError:
-                self.damaged.append(f"{path}: function {position:,} of the library is no readable FunctionDef")
-                continue
+                where = f"{path}: function {position:,} of the library"
+                message = _rest(function, path)
+                if message is None:
+                    self.damaged.append(f"{where} is no readable FunctionDef")
+                    continue
+                name = text.label(text.decode(message.signature.name))
+                self.damaged.append(f"{where}, {name}, is a damaged FunctionDef: parts of it are missing")
             name = text.decode(message.signature.name)
             self._by_name.setdefault(name, Function(function, name, op_defs, path=path))
             self.num_nodes += len(message.node_def)

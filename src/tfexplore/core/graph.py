@@ -99,6 +99,8 @@ class Graph:
         arguments: a function's input arguments as (name, dtype, shape, shape_stored).
         is_function: whether inputs are written as `node:arg:index`.
 
+    Attributes:
+        damaged: positions of the nodes whose bytes are no NodeDef; None before `load`.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Graph:
         self._arguments = {argument[0]: argument for argument in arguments}
         self.is_function = is_function
         self._recent: dict[int, _Producer] = {}
+        self.damaged: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -131,6 +134,7 @@ class Graph:
         if "_heads" in self.__dict__:
             return
         head = lean("NodeHead").FromString
+        damaged: list[int] = []
         names: list[str] = []
         ops: list[str] = []
         interned: dict[bytes, str] = {}
@@ -140,6 +144,7 @@ class Graph:
             try:
                 message = head(raw)
             except DecodeError:
+                damaged.append(position)
                 names.append(f"(damaged node {position})")
                 ops.append(DAMAGED)
                 continue
@@ -149,6 +154,7 @@ class Graph:
             if op is None:
                 op = interned[raw_op] = text.decode(raw_op)
             ops.append(op)
+        self.damaged = damaged
         self.__dict__["_heads"] = (names, ops)
 
     @cached_property

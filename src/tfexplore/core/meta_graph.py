@@ -19,12 +19,16 @@ from tfexplore.core.variables import Variable
 from tfexplore.errors import CorruptError
 from tfexplore.formats import wire
 from tfexplore.formats.proto import DecodeError, lean
+from tfexplore.formats.salvage import damaged_nodes
 from tfexplore.formats.saved_model import asset_path
 
 if TYPE_CHECKING:
     from tfexplore.core.graph import Graph
     from tfexplore.core.joins import Joins
     from tfexplore.core.op_defs import OpDefs
+
+# So many nodes are looked at for a note (1 ms for 2,000).
+_FEW_NODES = 4096
 
 
 class Asset(NamedTuple):
@@ -125,8 +129,25 @@ class MetaGraph:
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """A sentence for each part that cannot be read."""
-        return (*self._read_signatures[1], *self.functions.damaged, *self._read_objects[1])
+        """A sentence for each part that cannot be read, and one for all nodes that cannot."""
+        return (*self._damaged_nodes, *self._read_signatures[1], *self.functions.damaged, *self._read_objects[1])
+
+    @property
+    def _damaged_nodes(self) -> tuple[str, ...]:
+        """Of a large graph it is known once its nodes were loaded."""
+        damaged: list[int] | None = self.graph.damaged if "graph" in self.__dict__ else None
+        if damaged is None:
+            damaged = self._damaged_few
+        if not damaged:
+            return ()
+        named = ", ".join(f"(damaged node {position})" for position in damaged[:3])
+        more = f" and {len(damaged) - 3:,} more" if len(damaged) > 3 else ""
+        total = text.plural(len(self.raw_nodes), "node")
+        return (f"{self.path}: {len(damaged):,} of {total} cannot be read: {named}{more}",)
+
+    @cached_property
+    def _damaged_few(self) -> list[int]:
+        return damaged_nodes(self.raw_nodes) if len(self.raw_nodes) <= _FEW_NODES else []
 
     @cached_property
     def collections(self) -> dict[str, Any]:

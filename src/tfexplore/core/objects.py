@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tfexplore.core import text
 from tfexplore.formats import wire
 from tfexplore.formats.proto import DecodeError, lean
+from tfexplore.formats.salvage import salvage
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
 ROOT = "root"
@@ -195,12 +196,16 @@ def _kind(message: Any) -> tuple[str, str]:
 def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
     """The object graph of a SavedModel's MetaGraph; concrete functions that cannot be decoded are left out.
 
+    An object that cannot be decoded keeps its id, without kind and children.
+
     Raises:
-        CorruptError: the bytes are no SavedObjectGraph.
+        CorruptError: nothing of the bytes can be read as a SavedObjectGraph.
     """
-    message = wire.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
+    message, damage = salvage(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
+    if damage and not any(part.ListFields() for part in message.nodes) and not message.concrete_functions:
+        message = wire.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
     functions: dict[str, tuple[int, ...]] = {}
-    damaged: list[str] = []
+    damaged = [f"the object graph is damaged: {error}" for error in damage]
     decode = lean("SavedConcreteFunction").FromString
     for position, entry in enumerate(message.concrete_functions):
         try:

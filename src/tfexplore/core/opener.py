@@ -92,10 +92,10 @@ def _list(path: str) -> frozenset[str]:
 def _open_saved_model(path: str, folder: str, cancel: threading.Event | None, tell: Progress) -> Model:
     file_name = os.path.join(folder, saved_model.FILE_NAME)
     tell("reading saved_model.pb")
-    message, size = saved_model.read_saved_model(file_name)
+    message, size, damage = saved_model.read_saved_model(file_name, cancel=cancel)
     if cancel is not None and cancel.is_set():
         raise Cancelled
-    notes: list[str] = []
+    notes = list(map(str, damage))
     checkpoint: Checkpoint | None = None
     prefix = os.path.join(folder, saved_model.VARIABLES_PREFIX)
     if os.path.exists(prefix + ".index"):

@@ -259,6 +259,7 @@ def _functions(meta_graph: MetaGraph, options: Options) -> Section:
             "inputs": arguments(function.inputs),
             "outputs": arguments(function.outputs),
             "nodes": len(function.graph),
+            **({"problem": "; ".join(function.damage)} if function.damage else {}),
         }
 
     return Section(_named(sorted(functions.names, key=natural_key), options, lambda name: name), row)
