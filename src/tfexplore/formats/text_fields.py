@@ -175,15 +175,8 @@ class Field:
             self._message = message(self._descriptor.message_type.full_name.removeprefix(_PACKAGE))
         return self._message
 
-    def delimited(self, payload: bytes) -> bytes:
-        """The field with a string's or a message's bytes, on the wire; empty where it is not written."""
-        size = len(payload)
-        if not size and not self.presence:
-            return b""
-        return b"%b%b%b" % (self.tag, VARINTS[size] if size < 1024 else varint(size), payload)
-
     def scalar(self, token: bytes) -> bytes:
-        """The field with the number, bool or enum value that `token` spells, on the wire, or nothing, as above.
+        """The field with the number, bool or enum value that `token` spells; nothing where it is not written.
 
         Raises:
             FieldError: it spells none, or one out of range.

@@ -261,14 +261,20 @@ class _Reader:
             raise FieldError(f"expected {'a string' if field.is_bytes else 'a number or a name'}, found {shown(char)}")
         if quoted:
             self._next = after
-            written = field.delimited(source.string())
+            value = source.string()
+            if not value and not field.presence:
+                return
+            self.out += field.tag
+            self.out += varint(len(value))
+            self.out += value
         else:
             word = source.word()
             self._next = after
             written = field.scalar(word)
-        if written:
-            self._seen |= field.bit
+            if not written:
+                return
             self.out += written
+        self._seen |= field.bit
 
     def _read_list(self, field: Field, column: int) -> None:
         """The elements after `[`; of messages, up to the first one's opening brace."""
@@ -336,8 +342,7 @@ class _Reader:
         if opened:
             skip_braces(source, opened, is_landmark if landmarks else None)
         elif self._next == "name":
-            if not skip_field(source, is_landmark):
-                skip_garbage(source)
+            skip_field(source, is_landmark)
         elif self._next == "value":
             skip_value(source)
         elif self._next == "rest of a list":

@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable
 
 from tfexplore.formats.text_fields import FieldError
-from tfexplore.formats.text_source import TextSource
+from tfexplore.formats.text_source import BEHIND, TextSource
 
 _NAME = re.compile(rb"[A-Za-z_]")
 _NO_BRACE = re.compile(rb"[^\"'#{}<>]*")
 _NO_BRACE_IN_LINE = re.compile(rb"[^\"'#{}<>\n]*")
+_CLOSING = {b"}": re.compile(rb"[}\s]*"), b">": re.compile(rb"[>\s]*")}
+_BLANK_IN_LINE = re.compile(rb"[ \t\r]*")
+_WORD = b"0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # A colon outside of braces is in no list: it was not closed.
 _NO_LIST_END = re.compile(rb"[^\"'#{}<>\]:]*")
 
@@ -56,13 +59,16 @@ def skip_value(source: TextSource, is_landmark: Callable[[], bool] | None = None
     return True
 
 
-def skip_field(source: TextSource, is_landmark: Callable[[], bool] | None = None) -> bool:
-    """Goes past a field, from its name on; where no value follows, False: then only past the name."""
+def skip_field(source: TextSource, is_landmark: Callable[[], bool] | None = None) -> None:
+    """Goes past a field, from its name on; past the rest of the line where no value follows."""
     source.word()
-    colon = source.peek() == b":"
-    if colon:
+    if source.skip_until(_BLANK_IN_LINE) and source.text[source.pos : source.pos + 1] in (b"\n", b"#"):
+        return
+    char = source.peek()
+    if char == b":":
         source.pos += 1
-    return (colon or source.peek() in (b"{", b"<")) and skip_value(source, is_landmark)
+    if char not in (b":", b"{", b"<") or not skip_value(source, is_landmark):
+        skip_garbage(source)
 
 
 def skip_list(source: TextSource) -> None:
@@ -70,6 +76,10 @@ def skip_list(source: TextSource) -> None:
     while source.skip_until(_NO_LIST_END):
         char = source.text[source.pos : source.pos + 1]
         if char in (b"{", b"<"):
+            if source.text[max(source.pos - BEHIND, 0) : source.pos].rstrip()[-1:] not in (b"[", b","):
+                # A field of the message around, so the list was not closed.
+                _back_to_name(source)
+                return
             source.pos += 1
             skip_braces(source, 1)
         elif char in (b"}", b">", b":"):
@@ -82,17 +92,29 @@ def skip_list(source: TextSource) -> None:
 
 
 def skip_garbage(source: TextSource) -> None:
-    """Goes past what begins no field: to the line's end, or to the next bracket or string, but past at least one."""
+    """Goes past what begins no field: to the line's end, or to the next bracket or string, but past those at hand."""
     char = source.peek()
     if char in (b"{", b"<"):
         source.pos += 1
         skip_braces(source, 1)
     elif char in (b"}", b">"):
-        source.pos += 1
+        source.skip_until(_CLOSING[char])
     elif char in (b'"', b"'"):
         _skip_quoted(source, char)
     elif char:
-        source.skip_until(_NO_BRACE_IN_LINE)
+        if not at_name(source):
+            source.pos += 1
+        if source.skip_until(_NO_BRACE_IN_LINE) and source.text[source.pos : source.pos + 1] in (b"{", b"<"):
+            _back_to_name(source)
+
+
+def _back_to_name(source: TextSource) -> None:
+    """Goes from an opening brace back to the name before it, if there is one."""
+    before = source.text[max(source.pos - BEHIND, 0) : source.pos]
+    name = before.rstrip().removesuffix(b":").rstrip()
+    name = name[len(name.rstrip(_WORD)) :].lstrip(_WORD[:10])
+    if name:
+        source.pos -= len(before) - before.rindex(name)
 
 
 def at_name(source: TextSource) -> bool:
@@ -106,6 +128,7 @@ def _skip_quoted(source: TextSource, char: bytes) -> None:
         source.skip_line()
         return
     try:
-        source.literal()
+        for _ in source.literal():
+            pass
     except FieldError:
         return

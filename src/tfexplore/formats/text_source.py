@@ -20,6 +20,8 @@ BEHIND = 256
 _BLANK = re.compile(rb"\s*")
 _WORD = re.compile(rb"[\w.+-]+")
 _TYPE_URL = re.compile(rb"[\w.%~!$&()*+,;=-]+(?:/[\w.%~!$&()*+,;=-]+)*/[\w.]+")
+_HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_LONGEST_ESCAPE = 10
 _BACKSLASH = ord("\\")
 _MAX_TYPE_URL = 400
 
@@ -128,22 +130,29 @@ class TextSource:
         Raises:
             FieldError: there is none, it is not closed, or has an escape that text format does not have.
         """
-        found = self.peek()
-        if found not in (b'"', b"'"):
-            raise FieldError(f"expected a string, found {shown(found)}" if found else "the text ends too early")
-        literals = []
+        if self.peek() not in (b'"', b"'"):
+            raise FieldError("expected a string")
+        resolved: list[bytes] = []
+        problem: FieldError | None = None
         while self.peek() in (b'"', b"'"):
-            literals.append(unescape(self.literal()))
-        return b"".join(literals)
+            for part in self.literal():
+                try:
+                    resolved.append(unescape(part))
+                except FieldError as error:
+                    problem = problem or error
+        if problem is not None:
+            raise problem
+        return b"".join(resolved)
 
-    def literal(self) -> bytes:
-        """What is between the quotes of the literal at the position.
+    def literal(self) -> Iterator[bytes]:
+        """What is between the quotes of the literal at the position, in parts that cut no escape in two.
 
         Raises:
             FieldError: it is not closed on its line; the position is at the line's end.
         """
         quote = self.text[self.pos : self.pos + 1]
-        looked = 1  # how much of it was looked at; what is in `text` moves when it is filled
+        self.pos += 1
+        looked = 0  # how much of what follows was looked at; what is in `text` moves when it is filled
         while True:
             end = self.text.find(quote, self.pos + looked)
             stop = len(self.text) if end < 0 else end
@@ -151,20 +160,37 @@ class TextSource:
             if newline >= 0:
                 self.pos = newline
                 raise FieldError("a string is not closed on its line")
-            looked = stop - self.pos
             if end < 0:
+                cut = self._before_escape()
+                if cut > self.pos:
+                    part, self.pos = self.text[self.pos : cut], cut
+                    yield part
+                looked = len(self.text) - self.pos
                 if not self.refill():
                     self.pos = len(self.text)
                     raise FieldError("the text ends inside a string")
                 continue
             last = end - 1
-            while last > self.pos and self.text[last] == _BACKSLASH:
+            while last >= self.pos and self.text[last] == _BACKSLASH:
                 last -= 1
             if (end - 1 - last) % 2 == 0:
-                body = self.text[self.pos + 1 : end]
-                self.pos = end + 1
-                return body
-            looked += 1
+                part, self.pos = self.text[self.pos : end], end + 1
+                yield part
+                return
+            looked = end - self.pos + 1
+
+    def _before_escape(self) -> int:
+        """Where the literal at the position can be cut, near the end of `text`."""
+        text = self.text
+        cut = text.find(b"\\", max(len(text) - _LONGEST_ESCAPE, self.pos))
+        if cut < 0:
+            return len(text)
+        if _HIGH_SURROGATE.match(text, cut - 6) is not None:
+            cut -= 6
+        # Of several backslashes in a row only the first surely begins an escape.
+        while cut > self.pos and text[cut - 1] == _BACKSLASH:
+            cut -= 1
+        return max(cut, self.pos)
 
     def type_url(self) -> bytes:
         """What is between the brackets at the position: the type of an Any that is spelled out.
