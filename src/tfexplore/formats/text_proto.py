@@ -1,7 +1,7 @@
 """SavedModels, MetaGraphDefs and GraphDefs in text format, turned into what they are in binary form.
 
-One pass, in linear time and without recursion. protobuf's own parser in Python is no choice for files of
-others: it is slow (2.6 MB/s), stops at the first thing it does not like, and takes quadratic time for long lines.
+One pass, in linear time and without recursion. protobuf's own parser in Python reads 2 MB/s, wants the whole text
+in memory and stops at the first thing it does not like; passing over unknown fields takes it quadratic time.
 The tests hold this reader against it and against TensorFlow.
 """
 
@@ -43,11 +43,13 @@ _LANDMARKS = frozenset(
 _MAX_DEPTH = 100  # protobuf's own limit for the binary form
 _MAX_BYTES = 2**31 - 1  # protobuf refuses messages of 2 GiB and more
 _MAX_DAMAGE = 100
+_HOPELESS = 1000  # so many damaged places before anything good: it is something else
 
 # A field as printers write it, up to its value or its opening brace, or a closing brace.
 _USUAL = re.compile(
     rb"\s*(?:(\w+)(?:\s*:\s*(?:\"([^\"\\\n]*)\"(?=\s*[\w}>])|([\w.+-]+)(?=[\s}>]))|\s*(?::\s*)?([{<]))|([}>]))"
 )
+_NUMBERS = re.compile(rb"\s*([\w.+-]+)\s*,")  # an element of a list, and that another follows
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _BEFORE_BRACE = re.compile(rb"([ \t]*)(\w+)[ \t]*:?[ \t]*")
 _CLOSING = {b"{": b"}", b"<": b">"}
@@ -146,11 +148,12 @@ class _Reader:
                 more = self._read_any()
             except FieldError as error:
                 self._recover(str(error))
+                if self.num_damaged >= _HOPELESS and not self.out:
+                    return
         if self._around:
             self._report("the text ends before its braces are closed, so that what follows is missing")
             self._leave(None)
-            while self._around:
-                self._close()
+            self._close_down_to(0)
 
     # ---- one field ----
 
@@ -287,6 +290,13 @@ class _Reader:
             self._open(field, listed=True, column=column)
             return
         while True:
+            if not field.is_bytes:
+                text, pos = source.text, source.pos
+                while (match := _NUMBERS.match(text, pos)) is not None:
+                    written = field.known.get(match[1])
+                    self.out += written if written is not None else field.scalar(match[1])
+                    pos = match.end()
+                source.pos = pos
             self._read_scalar(field, "rest of a list")
             if self._list_ends():
                 return
@@ -383,6 +393,8 @@ class _Reader:
     def _resync(self, landmarks: dict[int, int]) -> bool:
         """Whether the brace at the position is that of a field of an open container; then goes back to its name."""
         source = self._source
+        if source.text[source.pos - 1 : source.pos] in (b"{", b"<"):
+            return False
         head = source.text[max(source.pos - BEHIND, 0) : source.pos]
         match = _BEFORE_BRACE.fullmatch(head, head.rfind(b"\n") + 1)
         depth = landmarks.get(len(match[1])) if match is not None else None
@@ -392,10 +404,14 @@ class _Reader:
         if match[2] not in frame.message.fields:
             return False
         source.pos -= len(head) - match.start(2)
-        while len(self._around) > depth:
-            self._frame = self._frame._replace(listed=False)
-            self._close()
+        self._close_down_to(depth)
         return True
+
+    def _close_down_to(self, depth: int) -> None:
+        """Ends the open messages that lie deeper, as they are."""
+        while len(self._around) > depth:
+            _enclose(self.out, self._frame)
+            self._frame, self._seen = self._around.pop()
 
 
 def _enclose(out: bytearray, frame: _Frame) -> None:
