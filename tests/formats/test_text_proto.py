@@ -142,6 +142,44 @@ def test_the_largest_text_of_the_corpus_is_read_in_little_memory(corpus: Path) -
     assert len(graph.library.function) == 7
 
 
+SPELLINGS = {
+    "s": rb"""
+        "\xff\xfe" '\?\x1\XfFF\08\0012\377' "\u00e9\ud83d\ude00\ud800\U0001F600" "\a\b\f\n\r\t\v\\\'\"" 'a' "b"
+        "\q" "\x" "\9" "a\" '"' bare 1 {}""",
+    "i": b"0 -0 017 0x1F -0x1f - 5 9223372036854775807 9223372036854775808 +5 08 1.0 1_0 0b1 0o7 true '1'",
+    "f": b"1 1.5 .5 1. 1f 1.f 1e3 -1E-3 - 1 1e40 -1e40 1e-60 inf -Infinity nan -nan 01.5 0x10 +1 abc 1e '1'",
+    "b": b"true false t f True False 1 0 yes TRUE 2 'true'",
+    "type": b"DT_FLOAT DT_FLOAT_REF 3 999 -1 DT_NOTHING 99999999999 1.5 'DT_FLOAT'",
+}
+
+
+@pytest.mark.parametrize("field", SPELLINGS)
+def test_values_are_what_tensorflows_own_parser_reads(tf: Any, field: str) -> None:
+    """The parser in C++, which takes any bytes in strings: reached by an op that decodes texts."""
+    from tensorflow.core.framework import node_def_pb2
+
+    raw = "café".encode("latin-1")
+    values = [value.replace(b"\0", b" ") for value in SPELLINGS[field].replace(b"- ", b"-\0").split()]
+    values += [b'"%b"' % raw, b"'a' # b\n 'c'"]
+    read_alike = 0
+    for value in values:
+        text = b'node { attr { key: "k" value { %b: %b } } }' % (field.encode(), value)
+        message = read(text)
+        try:
+            _, (nodes,) = tf.io.decode_proto(
+                [text], "tensorflow.GraphDef", ["node"], [tf.string], message_format="text"
+            )
+        except tf.errors.DataLossError:
+            assert message.damage, value
+            continue
+        assert not message.damage, value
+        (ours,) = lean("GraphDef").FromString(message.data).node
+        decode = node_def_pb2.NodeDef.FromString
+        assert str(decode(ours)) == str(decode(nodes.numpy()[0, 0])), value
+        read_alike += 1
+    assert 4 <= read_alike < len(values)
+
+
 @st.composite
 def messages(draw: st.DrawFn, name: str, depth: int) -> Any:
     """Messages of full.proto, up to `depth` deep, by their descriptors."""

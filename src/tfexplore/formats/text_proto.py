@@ -272,6 +272,8 @@ class _Reader:
             self.out += value
         else:
             word = source.word()
+            if word == b"-":
+                word += source.word()
             self._next = after
             written = field.scalar(word)
             if not written:
