@@ -21,6 +21,7 @@ _INDEX = ".index"
 # A path of Windows, or of a file system with a scheme (gs://…): absolute, though it does not begin with a slash.
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*://")
 # A running save: a sharded one writes to PREFIX_temp_<uuid> first, every writer to NAME.tempstate<number>.
+_V1_SHARD = re.compile(r"(?<!\.data)-\d{5}-of-\d{5}$")
 _TEMPORARY = re.compile(r"_temp_[0-9a-f]{32}|\.tempstate[0-9]")
 
 
@@ -100,7 +101,7 @@ def resolve_prefix(folder: str, stored_path: str) -> ResolvedPrefix:
 
 
 def find_checkpoints(folder: str) -> list[str]:
-    """The prefixes of the V2 checkpoints in `folder`, in plain order: the `.index` files that are tables.
+    """The prefixes of the checkpoints in `folder`, in plain order: the `.index` files that are tables, and V1 shards.
 
     What a running save has not finished is left out. Looks at names first, and opens `.index` files only.
 
@@ -112,12 +113,19 @@ def find_checkpoints(folder: str) -> list[str]:
             names = [
                 entry.name
                 for entry in entries
-                if entry.name.endswith(_INDEX) and not _TEMPORARY.search(entry.name) and entry.is_file()
+                if (entry.name.endswith(_INDEX) or _V1_SHARD.search(entry.name))
+                and not _TEMPORARY.search(entry.name)
+                and entry.is_file()
             ]
     except OSError as error:
         raise os_error(folder, error) from error
-    names = [name for name in names if _is_index(os.path.join(folder, name))]
-    return [os.path.join(folder, base) for base in sorted(name[: -len(_INDEX)] for name in names)]
+    found = {name[: -len(_INDEX)] for name in names if name.endswith(_INDEX) and _is_index(os.path.join(folder, name))}
+    for base in {_V1_SHARD.sub("", name) for name in names if not name.endswith(_INDEX)} - found:
+        from tfexplore.formats.checkpoint_v1 import shard_files
+
+        if shard_files(os.path.join(folder, base)):
+            found.add(base)
+    return [os.path.join(folder, base) for base in sorted(found)]
 
 
 def _is_index(path: str) -> bool:
