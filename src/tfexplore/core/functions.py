@@ -48,6 +48,11 @@ class Function:
         self._op_defs = op_defs
         self._path = path
 
+    @property
+    def serialized(self) -> bytes:
+        """The FunctionDef's bytes."""
+        return self._raw
+
     @cached_property
     def _message(self) -> Any:
         return wire.decode(lean("FunctionDef"), self._raw, path=self._path, what="FunctionDef", offset=None)
