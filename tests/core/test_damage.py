@@ -48,6 +48,7 @@ GRAPH_SECTIONS = (
     "functions",
     "objects",
     "assets",
+    "files",
     "keys",
 )
 KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"

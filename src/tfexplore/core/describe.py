@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tfexplore.core import detail_graph, detail_stored
+from tfexplore.core import detail_files, detail_graph, detail_stored
 from tfexplore.core.detail import Detail
 from tfexplore.core.items import Cancel
 from tfexplore.core.subjects import Subject
 
-_DESCRIBERS: dict[type, Callable[[Any, Cancel], Detail]] = {**detail_graph.DESCRIBERS, **detail_stored.DESCRIBERS}
+_DESCRIBERS: dict[type, Callable[[Any, Cancel], Detail]] = {
+    **detail_graph.DESCRIBERS,
+    **detail_stored.DESCRIBERS,
+    **detail_files.DESCRIBERS,
+}
 
 
 def describe(subject: Subject, cancel: Cancel = None) -> Detail:

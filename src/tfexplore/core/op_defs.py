@@ -17,7 +17,6 @@ from tfexplore.core import text
 from tfexplore.formats import dtypes
 from tfexplore.formats.graph_def import Node
 
-
 # Which TensorFlow the shipped table was made with.
 TABLE_VERSION = "2.21"
 

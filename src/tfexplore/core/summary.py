@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -25,8 +26,25 @@ def timestamp(seconds: float | None) -> str | None:
         return None
 
 
-def summary(model: Model, tag_set: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """The facts of `show PATH summary`, with the field names of the JSON output."""
+def summary(
+    model: Model,
+    tag_set: tuple[str, ...] | None = None,
+    *,
+    linted: bool = True,
+    cancel: threading.Event | None = None,
+) -> dict[str, Any]:
+    """The facts of `show PATH summary`, with the field names of the JSON output.
+
+    Args:
+        tag_set: which MetaGraph; see `Model.meta_graph`.
+        linted: whether the notes hold what `lint` finds, which takes time that grows with the graph.
+        cancel: ends the linting early.
+
+    Raises:
+        UsageError: there is no such tag-set.
+        ModelError: a part that the summary needs cannot be read.
+        Cancelled: `cancel` was set meanwhile.
+    """
     if not model.meta_graphs:
         return _of_checkpoint(model)
     meta_graph = model.meta_graph(tag_set)
@@ -43,8 +61,14 @@ def summary(model: Model, tag_set: tuple[str, ...] | None = None) -> dict[str, A
         "functions": len(meta_graph.functions),
         "function_nodes": meta_graph.functions.num_nodes,
         "scopes": _scopes(sizes),
-        "notes": notes(model, meta_graph),
+        "notes": [*notes(model, meta_graph), *(_lint(meta_graph, cancel) if linted else ())],
     }
+
+
+def _lint(meta_graph: MetaGraph, cancel: threading.Event | None) -> list[str]:
+    from tfexplore.core.lint import lint
+
+    return lint(meta_graph, cancel)
 
 
 def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:

@@ -4,7 +4,8 @@ Source: tensorflow/core/framework/graph_debug_info.proto. A name is `node@functi
 `node@`. Two generations: `traces` holds whole stacks by name; `name_to_trace_id` leads to `traces_by_id`, whose frames
 lie in `frames_by_id`. Where both know a name, `traces` counts, as in TensorFlow's own LoadTracesFromDebugInfo.
 
-The file may be larger than the model, so only the places of its entries are kept, and a stack is read when it is asked for.
+The file may be larger than the model, so only the places of its entries are kept, and a stack is read when it is
+asked for.
 """
 
 from __future__ import annotations

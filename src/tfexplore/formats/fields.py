@@ -55,7 +55,9 @@ class Bytes(NamedTuple):
             CorruptError: the range does not lie within the bytes.
         """
         if offset < 0 or length < 0 or offset + length > len(self.data):
-            raise CorruptError(f"{length:,} bytes were expected but there are {len(self.data):,} in all", path=self.path)
+            raise CorruptError(
+                f"{length:,} bytes were expected but there are {len(self.data):,} in all", path=self.path
+            )
         return self.data[offset : offset + length]
 
 
@@ -95,18 +97,18 @@ def iter_fields(source: Source, what: str, cancel: threading.Event | None = None
         count += 1
         if position + _MAX_HEADER > base + len(buffer) < source.size:
             buffer, base = source.pread(position, min(_WINDOW, source.size - position)), position
-        tag, at = _varint(buffer, position - base, source, what, base)
+        tag, at = _varint(buffer, position - base, source, what, position)
         number, wire_type = tag >> 3, tag & 7
         if number == 0 or wire_type not in (0, 1, 2, 5):
             raise CorruptError(f"no readable {what}: a field begins with byte {tag & 0xFF:#04x}, which no such "
                                "file has", path=source.path, offset=position)  # fmt: skip
         if wire_type == 0:
-            _, at = _varint(buffer, at, source, what, base)
+            _, at = _varint(buffer, at, source, what, position)
             position = base + at
             continue
         length = {1: 8, 5: 4}.get(wire_type, -1)
         if length < 0:
-            length, at = _varint(buffer, at, source, what, base)
+            length, at = _varint(buffer, at, source, what, position)
         start = base + at
         if length > source.size - start:
             raise CorruptError(
@@ -124,9 +126,12 @@ def iter_fields(source: Source, what: str, cancel: threading.Event | None = None
         position = start + length
 
 
-def _varint(buffer: bytes, position: int, source: Source, what: str, base: int) -> tuple[int, int]:
-    """A varint of `buffer`, which holds ten bytes from `position` on unless the source ends before."""
-    start, value, shift = position, 0, 0
+def _varint(buffer: bytes, position: int, source: Source, what: str, field: int) -> tuple[int, int]:
+    """A varint of `buffer`, which holds ten bytes from `position` on unless the source ends before.
+
+    `field` is the byte at which the field begins, for the error.
+    """
+    value = shift = 0
     while position < len(buffer) and shift < 70:
         byte = buffer[position]
         position += 1
@@ -134,4 +139,4 @@ def _varint(buffer: bytes, position: int, source: Source, what: str, base: int) 
         if byte < 0x80:
             return value, position
         shift += 7
-    raise CorruptError(f"no readable {what}: a number does not end", path=source.path, offset=base + start)
+    raise CorruptError(f"no readable {what}: a number does not end", path=source.path, offset=field)
