@@ -110,9 +110,8 @@ def test_a_damaged_fingerprint_is_refused_or_read(tmp_path: Path) -> None:
             assert all(0 <= value < 2**64 for value in found.hashes.values())
             outcomes.add("read")
         except CorruptError as error:
-            assert error.path == str(path)
-            outcomes.add("refused")
-    assert outcomes == {"read", "refused"}
+            outcomes.add(error.path)
+    assert outcomes == {"read", str(path)}
 
 
 def test_a_large_file_is_no_fingerprint_and_not_hashed(tmp_path: Path) -> None:
