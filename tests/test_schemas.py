@@ -50,6 +50,7 @@ MODULES = [
     "core.framework.variable_pb2",
     "core.framework.tensor_slice_pb2",
     "core.framework.types_pb2",
+    "core.util.saved_tensor_slice_pb2",
     "core.framework.full_type_pb2",
     "core.framework.graph_debug_info_pb2",
     "core.framework.resource_handle_pb2",
