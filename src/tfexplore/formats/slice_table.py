@@ -16,7 +16,7 @@ from tfexplore.formats.table import Table, check_cancel
 from tfexplore.formats.table_block import ENTRY_COST, read_varint
 
 # Bytes that the keys of one file may take in memory, and what each costs beside its characters.
-MAX_ROOM = 128 << 20
+MAX_ROOM = 64 << 20
 _KEY_COST = 4 * ENTRY_COST
 # Decompressed, or looked at as a whole.
 _MAX_BLOCK = 64 << 20

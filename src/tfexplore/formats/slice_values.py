@@ -26,7 +26,7 @@ from tfexplore.formats.table_block import read_varint
 # A value of up to so many bytes is parsed as a whole; a larger one only where its form leaves no other way.
 PARSED = 8 << 20
 _MOST_PARSED = 64 << 20
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 _MAX_VARINT = 10
 _MAX_FIELDS = 64
 _MAX_NAME = 1 << 20
@@ -189,9 +189,12 @@ def _read_varints(
 ) -> Array:
     """A box of integers that are stored as varints; reads up to the last that is wanted."""
     array: Array = np.empty(box.counts, dtypes.numpy_dtype(entry.dtype))
-    ends = [first + count for first, count in zip(box.starts, box.counts, strict=True)]
+    ends = [start_at + count for start_at, count in zip(box.starts, box.counts, strict=True)]
     whole = box.counts == entry.shape
-    last = int(np.ravel_multi_index([end - 1 for end in ends], entry.shape)) if box.elements else -1
+    first, last = 0, -1
+    if box.elements and not whole:
+        first = int(np.ravel_multi_index(box.starts, entry.shape))
+        last = int(np.ravel_multi_index([end - 1 for end in ends], entry.shape))
     done = 0
     for values in _iter_varints(file, start, size, cancel):
         if done + len(values) > entry.elements:
@@ -199,12 +202,12 @@ def _read_varints(
         converted = _convert(values, dtypes.base(entry.dtype))
         if whole:
             array.reshape(-1)[done : done + len(values)] = converted
-        else:
+        elif done + len(values) > first:
             indices = np.unravel_index(np.arange(done, done + len(values)), entry.shape)
             inside = np.ones(len(values), np.bool_)
-            for index, first, end in zip(indices, box.starts, ends, strict=True):
-                inside &= (index >= first) & (index < end)
-            at = tuple([index[inside] - first for index, first in zip(indices, box.starts, strict=True)])
+            for index, start_at, end in zip(indices, box.starts, ends, strict=True):
+                inside &= (index >= start_at) & (index < end)
+            at = tuple([index[inside] - start_at for index, start_at in zip(indices, box.starts, strict=True)])
             array[at] = converted[inside]
         done += len(values)
         if not whole and done > last:

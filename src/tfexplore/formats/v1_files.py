@@ -12,6 +12,8 @@ from tfexplore.formats.table_block import read_varint
 
 MAX_SHARDS = 100_000
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
+# A `checkpoint` file names the shards of one by a pattern: `export-?????-of-00002`.
+_ANY_SHARD = re.compile(r"-(\d{5}|\?{5})-of-\d{5}$")
 # A compressed block of more bytes is not looked into.
 _MAX_BLOCK = 64 << 20
 # How much of a block is looked at to tell what a file is.
@@ -19,8 +21,8 @@ _PROBED = 64
 
 
 def prefix_of(path: str) -> str:
-    """What a shard belongs to: `export` for `export-00000-of-00002`, any other path as it is."""
-    return _SHARD.sub("", path)
+    """What a shard or a pattern of shards belongs to: `export` for `export-00000-of-00002`; any other path as it is."""
+    return _ANY_SHARD.sub("", path)
 
 
 def shard_files(prefix: str) -> list[str]:
@@ -28,7 +30,7 @@ def shard_files(prefix: str) -> list[str]:
 
     A lone file is one of one shard. Where shards are missing, their names are among the files all the same.
     """
-    if _SHARD.search(prefix) is None and _is_v1(prefix):
+    if prefix_of(prefix) == prefix and _is_v1(prefix):
         return [prefix]
     prefix = prefix_of(prefix)
     folder, base = os.path.split(prefix)
