@@ -508,8 +508,8 @@ HOSTILE = {
 }
 REFUSED = {
     "bad-sm_made/no_meta_graphs": "no SavedModel: it holds no MetaGraph",
+    "bad-sm_made/text_in_pb": "no SavedModel: it holds no MetaGraph",
     "bad-sm_made/zero_bytes": "the file is empty (0 bytes)",
-    "bad-sm_made/text_in_pb": "no readable SavedModel",
     "bad-sm_made/is_a_directory": "this is a folder, expected a regular file",
 }
 

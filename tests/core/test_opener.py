@@ -36,7 +36,6 @@ from tfexplore.errors import (
     NotFoundError,
     RefusedFileError,
     TfexploreError,
-    UnsupportedError,
 )
 from tfexplore.formats import wire
 from tfexplore.formats.proto import lean
@@ -102,12 +101,13 @@ def test_another_file_is_refused(tmp_path: Path, name: str, content: bytes) -> N
     assert refused(tmp_path / name, NotAModelError).path == str(tmp_path / name)
 
 
-def test_forms_that_are_not_read_yet_say_so(tmp_path: Path) -> None:
-    for name in ("saved_model.pbtxt", "saved_model.cpb"):
-        folder = tmp_path / name.replace(".", "_")
-        folder.mkdir()
-        (folder / name).write_bytes(b"x")
-        refused(folder, UnsupportedError)
+def test_the_chunked_form_is_named_and_refused(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.cpb").write_bytes(bytes.fromhex("83af70d10d884a3f") + bytes(60))
+    error = refused(tmp_path, NotAModelError)
+    assert str(error) == (
+        f"{tmp_path}/saved_model.cpb: this is a SavedModel or GraphDef in chunked form (.cpb); "
+        "save it unchunked: tf.saved_model.save without experimental_image_format"
+    )
 
 
 # -- no regular files --
@@ -246,7 +246,7 @@ def test_flipped_bytes_raise_only_our_errors(tmp_path: Path) -> None:
                 outcomes.add("opened")
             except TfexploreError as error:
                 outcomes.add(type(error).__name__)
-    assert {"opened", "CorruptError"} <= outcomes
+    assert outcomes == {"opened", "NotAModelError"}
 
 
 def test_an_error_s_offset_is_where_the_message_breaks() -> None:

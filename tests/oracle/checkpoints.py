@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from oracle.sheet import Sheet, Tally
@@ -17,6 +18,8 @@ def compare_checkpoint(sheet: Sheet, ours: Checkpoint, theirs: str, tf: Any) -> 
     Args:
         theirs: the prefix that TensorFlow reads.
     """
+    if ours.is_v1 and not os.path.exists(theirs):
+        theirs += "-?????-of-?????"
     reader = tf.train.load_checkpoint(theirs)
     their_shapes = reader.get_variable_to_shape_map()
     their_dtypes = reader.get_variable_to_dtype_map()

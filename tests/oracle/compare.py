@@ -9,19 +9,19 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from oracle import checkpoints, graphs, protos, variables
+from oracle import checkpoints, graph_files, graphs, protos, variables
 from oracle.sheet import Check, Sheet, first_line
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import Model
 from tfexplore.core.opener import open_model
-from tfexplore.errors import UnsupportedError
+from tfexplore.errors import NotAModelError
 
 _NAMES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 _VARIABLES = os.path.join("variables", "variables")
 
 
 def find_models(folder: str) -> list[str]:
-    """Folders of SavedModels and prefixes of V2 checkpoints at or below a folder, sorted.
+    """Folders of SavedModels, prefixes of checkpoints and lone graph files at or below a folder, sorted.
 
     What lies in a folder named `hostile` is left out, also if that is asked for: TensorFlow must not load it.
     """
@@ -33,6 +33,7 @@ def find_models(folder: str) -> list[str]:
         if any(name in files for name in _NAMES):
             found.append(path)
         found += [os.path.join(path, name.removesuffix(".index")) for name in files if name.endswith(".index")]
+        found += graph_files.find_files(path, files)
     # The variables of a SavedModel are compared with it.
     inside = {os.path.join(path, _VARIABLES) for path in found}
     return sorted(path for path in found if path not in inside)
@@ -42,7 +43,7 @@ def compare(path: str, tf: Any, *, name: str | None = None, ours: str | None = N
     """Compares one model.
 
     Args:
-        path: a SavedModel's folder, or a checkpoint's prefix.
+        path: a SavedModel's folder, a checkpoint's prefix, or a graph's file.
         name: what the checks call it; the path if not given.
         ours: another model that tfexplore opens in its place, to see that differences are found.
 
@@ -57,6 +58,9 @@ def compare(path: str, tf: Any, *, name: str | None = None, ours: str | None = N
 
 def _compare_checkpoint(sheet: Sheet, path: str, ours: str, tf: Any) -> None:
     with open_model(ours) as model:
+        if model.meta_graphs:
+            graph_files.compare_file(sheet, model, path, tf)
+            return
         assert model.checkpoint is not None
         checkpoints.compare_checkpoint(sheet, model.checkpoint, path, tf)
 
@@ -68,7 +72,7 @@ def _compare_saved_model(sheet: Sheet, path: str, ours: str, tf: Any) -> None:
     has_variables = os.path.exists(prefix + ".index")
     try:
         model = open_model(ours)
-    except UnsupportedError as error:
+    except NotAModelError as error:
         sheet["MetaGraphs"].skip(f"tfexplore: {error.what}")
         if has_variables:
             _compare_checkpoint(sheet, prefix, os.path.join(ours, _VARIABLES), tf)

@@ -14,9 +14,10 @@ from oracle.checkpoints import same_bits
 from oracle.protos import rows, shape_of
 from oracle.sheet import Sheet, first_line
 from tfexplore.core.functions import Function
-from tfexplore.core.graph import Graph, Tensor
+from tfexplore.core.graph import Graph, Input, Tensor
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import Model
+from tfexplore.errors import UnsupportedError
 from tfexplore.formats import dtypes, tensor_proto
 
 
@@ -132,7 +133,7 @@ def _compare_signature(sheet: Sheet, function: Function, definition: Any, row: d
         tally.same_items(
             f"{side} of {where}",
             [(found["name"], found["dtype"]) for found in row[side]],
-            [(found.name, tf.dtypes.as_dtype(found.type).name) for found in arguments],
+            [(found.name, tf.dtypes.as_dtype(found.type).name if found.type else "invalid") for found in arguments],
         )
     tally.same(f"nodes of {where}", row["nodes"], len(definition.node_def))
     tally.same(f"state of {where}", function.is_stateful, signature.is_stateful)
@@ -194,15 +195,26 @@ def _compare_nodes(
                 value.SerializeToString(deterministic=True),
             )
         if message.op == "Const" and message.attr["value"].HasField("tensor"):
-            stored = node.attr("value")
-            value = tensor_proto.to_array(tensor_proto.decode_tensor(stored.tensor, path=""), path="")
-            same_bits(
-                sheet["constants"],
-                f"constant {node.name} in the {where}",
-                value,
-                tf.make_ndarray(message.attr["value"].tensor),
-            )
+            stored = tensor_proto.decode_tensor(node.attr("value").tensor, path="")
+            try:
+                value = tensor_proto.to_array(stored, path="")
+            except UnsupportedError as error:  # variants, and what no memory holds
+                sheet["constants"].skip(f"neither side can expand it: {error.what}")
+            else:
+                same_bits(
+                    sheet["constants"],
+                    f"constant {node.name} in the {where}",
+                    value,
+                    _constant(message.attr["value"].tensor, tf),
+                )
         _compare_stored_shapes(sheet, graph, position, message, where)
+
+
+def _constant(proto: Any, tf: Any) -> Any:
+    """The value of a TensorProto. Strings by TensorFlow's core: in Python it knows them in one of two forms only."""
+    if proto.dtype == tf.string.as_datatype_enum:
+        return tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy()
+    return tf.make_ndarray(proto)
 
 
 def _compare_stored_shapes(sheet: Sheet, graph: Graph, position: int, message: Any, where: str) -> None:
@@ -265,7 +277,7 @@ def _compare_imported(
         # A set: TensorFlow keeps a control input that is named twice once.
         sheet["edges"].same(
             f"control inputs of {op.name} in the {where}",
-            {graph.names[found.producer] if found.producer is not None else None for found in inputs if found.control},
+            {_control_source(graph, found) for found in inputs if found.control},
             {found.name for found in op.control_inputs},
         )
         sheet["edges"].same(
@@ -275,6 +287,13 @@ def _compare_imported(
         )
         for tensor, mine in zip(op.outputs, graph.outputs(position), strict=False):
             _compare_output(sheet, where, tensor, mine, uses.get(tensor.name, Counter()), tf)
+
+
+def _control_source(graph: Graph, found: Input) -> str | None:
+    """The node, or the function's argument, that a control input waits for."""
+    if found.producer is not None:
+        return graph.names[found.producer]
+    return found.name.removeprefix("^") if found.argument else None
 
 
 def _uses(graph: Graph) -> dict[str, Counter[str]]:

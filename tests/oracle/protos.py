@@ -20,13 +20,18 @@ def compare_meta_graph(sheet: Sheet, model: Model, ours: MetaGraph, theirs: Any,
         theirs: the MetaGraphDef as TensorFlow parsed it.
         path: the SavedModel's folder.
     """
+    compare_messages(sheet, model, ours, theirs, tf)
+    _compare_assets(sheet["assets"], ours, theirs, path)
+
+
+def compare_messages(sheet: Sheet, model: Model, ours: MetaGraph, theirs: Any, tf: Any) -> None:
+    """What of that a lone file tells, too: all but the assets."""
     info = theirs.meta_info_def
     sheet["tags"].same("tags", list(ours.tags), list(info.tags))
     sheet["tags"].same("TensorFlow's version", ours.tensorflow_version, info.tensorflow_version)
     sheet["tags"].same_mapping("alias of function", ours.function_aliases, dict(info.function_aliases))
     _compare_signatures(sheet["signatures"], model, ours, theirs, tf)
     _compare_objects(sheet["objects"], ours.objects, theirs)
-    _compare_assets(sheet["assets"], ours, theirs, path)
 
 
 def rows(model: Model, ours: MetaGraph, name: str, function: str | None = None) -> list[dict[str, Any]]:

@@ -170,7 +170,7 @@ def _input_lines(subject: NodeSubject, inputs: Iterable[Input]) -> Iterable[Line
         if found.producer is not None:
             target = NodeSubject(subject.meta_graph, subject.graph, subject.function, found.producer)
         elif found.argument and subject.function is not None:
-            target = _argument(subject.meta_graph, subject.function, found.name)
+            target = _argument(subject.meta_graph, subject.function, split_input(found.name)[0])
         value = text.label(found.name.removeprefix("^"))
         if found.tensor is not None:
             value += f"  {tensor_text(dtypes.name(found.tensor.dtype), found.tensor.shape, found.tensor.shape_stored)}"

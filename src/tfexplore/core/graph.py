@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from tfexplore.core import shapes, text
 from tfexplore.core.op_defs import OpDefs, OutputArg, iter_outputs, output_args
 from tfexplore.core.shapes import Shape
-from tfexplore.errors import Cancelled, CorruptError
+from tfexplore.errors import Cancelled, CorruptError, ModelError
 from tfexplore.formats import tensor_proto
 from tfexplore.formats.graph_def import Node, decode_node, split_input
 from tfexplore.formats.proto import DecodeError, lean
@@ -217,8 +217,9 @@ class Graph:
         if value is None or value.WhichOneof("value") != "tensor":
             return []
         try:
-            return [text.decode(part) for part in tensor_proto.decode_tensor(value.tensor, path="").string_val]
-        except CorruptError:
+            message = tensor_proto.decode_tensor(value.tensor, path="")
+            return [text.decode(part) for part in tensor_proto.strings(message, path="")]
+        except ModelError:
             return []
 
     def nodes_by_op(self, op: str) -> list[int]:
@@ -295,9 +296,9 @@ class Graph:
     def resolve(self, name: str) -> Input:
         """What an input of that spelling refers to in this graph."""
         source, output, control = split_input(name)
-        argument = self.argument(source) if self.is_function and not control else None
+        argument = self.argument(source) if self.is_function else None
         if argument is not None:
-            return Input(name, False, None, True, argument)
+            return Input(name, control, None, True, None if control else argument)
         producer = self.find(source)
         if producer is None or control:
             return Input(name, control, producer, False, None)

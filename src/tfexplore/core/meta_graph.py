@@ -55,10 +55,20 @@ class MetaGraph:
         path: the file it came from, for errors.
         folder: the SavedModel's folder, where its assets lie; None for a lone MetaGraph.
         checkpoint: what holds its variables' values, if anything.
+        graph_def: its graph, where that is a message of its own.
     """
 
-    def __init__(self, message: Any, *, path: str, folder: str | None, checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        message: Any,
+        *,
+        path: str,
+        folder: str | None,
+        checkpoint: Checkpoint | None,
+        graph_def: Any | None = None,
+    ) -> None:
         self._message = message
+        self._graph_def = message.graph_def if graph_def is None else graph_def
         self._folder = folder
         self.path = path
         self.checkpoint = checkpoint
@@ -76,7 +86,7 @@ class MetaGraph:
     @property
     def raw_nodes(self) -> Any:
         """The main graph's nodes, serialized."""
-        return self._message.graph_def.node
+        return self._graph_def.node
 
     @cached_property
     def op_defs(self) -> OpDefs:
@@ -88,7 +98,7 @@ class MetaGraph:
     @cached_property
     def functions(self) -> Functions:
         """The function library."""
-        return Functions(self._message.graph_def.library.function, lambda: self.op_defs, path=self.path)
+        return Functions(self._graph_def.library.function, lambda: self.op_defs, path=self.path)
 
     @cached_property
     def graph(self) -> Graph:

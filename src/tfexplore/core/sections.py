@@ -16,7 +16,7 @@ from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.collection import several
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.model import COLLECTION, SAVED_MODEL, Model
+from tfexplore.core.model import COLLECTION, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import ObjectGraph
 from tfexplore.core.shapes import Shape
@@ -362,9 +362,9 @@ def _checkpoint_variables(checkpoint: Checkpoint, options: Options) -> Section:
 
 
 def _checkpoints(model: Model) -> Section:
-    if model.kind == SAVED_MODEL:
+    if model.meta_graphs:
         raise UsageError(
-            f"{model.path}: a SavedModel has no list of checkpoints; `show PATH keys` shows its variables' keys"
+            f"{model.path}: a {model.kind_name} has no list of checkpoints; `show PATH keys` shows its variables' keys"
         )
     return Section(
         model.checkpoints,

@@ -11,7 +11,7 @@ from tfexplore.core.collection_tree import collection_items
 from tfexplore.core.graph import Graph
 from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, Scoped, fixed
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.model import COLLECTION, SAVED_MODEL, CheckpointFile, Model
+from tfexplore.core.model import COLLECTION, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import ObjectGraph
 from tfexplore.core.signatures import Signature
@@ -44,7 +44,7 @@ def root_items(model: Model) -> list[Item]:
         return collection_items(model.path, model.found, model.notes)
     name = os.path.basename(os.path.abspath(model.path))
     whole = Item("model", name, ModelSubject(model), note=model.kind_name)
-    if model.kind != SAVED_MODEL:
+    if not model.meta_graphs:
         return [whole, *map(_note, model.notes), *_training_items(model)]
     if len(model.meta_graphs) == 1:
         items = meta_graph_items(model, model.meta_graphs[0])

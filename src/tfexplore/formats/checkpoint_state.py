@@ -13,6 +13,7 @@ from tfexplore.errors import CorruptError, ModelError
 from tfexplore.formats.files import RandomAccessFile, os_error
 from tfexplore.formats.proto import full
 from tfexplore.formats.table import is_table
+from tfexplore.formats.v1_files import is_v1_file
 
 STATE_FILE = "checkpoint"
 MAX_SIZE = 1 << 20
@@ -20,6 +21,9 @@ MAX_SIZE = 1 << 20
 _INDEX = ".index"
 # A path of Windows, or of a file system with a scheme (gs://…): absolute, though it does not begin with a slash.
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*://")
+# A shard of a V1 checkpoint, and how the state file names all of them.
+_V1_SHARD = re.compile(r"(?<!\.data)-\d{5}-of-\d{5}$")
+_V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
 # A running save: a sharded one writes to PREFIX_temp_<uuid> first, every writer to NAME.tempstate<number>.
 _TEMPORARY = re.compile(r"_temp_[0-9a-f]{32}|\.tempstate[0-9]")
 
@@ -81,6 +85,7 @@ def resolve_prefix(folder: str, stored_path: str) -> ResolvedPrefix:
     The answer always lies in the folder, whether or not anything is there: a path that leads out of it (an
     absolute one of the machine that trained, one with `..`) stands for the same base name beside the state file.
     """
+    stored_path = _V1_PATTERN.sub("", stored_path)
     foreign = _FOREIGN.match(stored_path) is not None
     parts = re.split(r"[\\/]" if foreign else "/", stored_path)
     if not foreign:
@@ -100,7 +105,7 @@ def resolve_prefix(folder: str, stored_path: str) -> ResolvedPrefix:
 
 
 def find_checkpoints(folder: str) -> list[str]:
-    """The prefixes of the V2 checkpoints in `folder`, in plain order: the `.index` files that are tables.
+    """The prefixes of the checkpoints in `folder`, in plain order: the `.index` files that are tables, and V1 shards.
 
     What a running save has not finished is left out. Looks at names first, and opens `.index` files only.
 
@@ -112,12 +117,18 @@ def find_checkpoints(folder: str) -> list[str]:
             names = [
                 entry.name
                 for entry in entries
-                if entry.name.endswith(_INDEX) and not _TEMPORARY.search(entry.name) and entry.is_file()
+                if (entry.name.endswith(_INDEX) or _V1_SHARD.search(entry.name))
+                and not _TEMPORARY.search(entry.name)
+                and entry.is_file()
             ]
     except OSError as error:
         raise os_error(folder, error) from error
-    names = [name for name in names if _is_index(os.path.join(folder, name))]
-    return [os.path.join(folder, base) for base in sorted(name[: -len(_INDEX)] for name in names)]
+    found = {name[: -len(_INDEX)] for name in names if name.endswith(_INDEX) and _is_index(os.path.join(folder, name))}
+    for name in sorted(names):
+        base = _V1_SHARD.sub("", name)
+        if base != name and base not in found and is_v1_file(os.path.join(folder, name)):
+            found.add(base)
+    return [os.path.join(folder, base) for base in sorted(found)]
 
 
 def _is_index(path: str) -> bool:

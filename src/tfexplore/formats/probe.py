@@ -21,6 +21,7 @@ INDEX = "checkpoint_index"
 CHECKPOINT_V1 = "checkpoint_v1"
 CHECKPOINT_STATE = "checkpoint_state"
 FOREIGN = "foreign"
+UNKNOWN = "no file that tfexplore knows"
 
 
 class Probed(NamedTuple):
@@ -234,7 +235,7 @@ def _text(head: bytes, size: int) -> Probed:
     if re.match(rb"(all_)?model_checkpoint_path(s)?\s*:", stripped):
         return Probed(CHECKPOINT_STATE)
     if not _is_text(head, size):
-        return _foreign(f"no file that tfexplore knows: its first bytes are {head[:8].hex(' ')}", _OTHER_TOOL)
+        return _foreign(f"{UNKNOWN}: its first bytes are {head[:8].hex(' ')}", _OTHER_TOOL)
     if stripped.startswith((b"{", b"[")):
         return _json(head)
     if re.search(rb"^(import|from|def|class) ", stripped[:4096], re.M):

@@ -18,6 +18,7 @@ KERAS_METADATA = "keras_metadata"
 
 _IDENTIFIER = re.compile(rb"[A-Za-z][A-Za-z0-9_>.]*\Z")
 _MAX_FIELDS = 64
+_MAX_LENGTH = 1 << 31
 _FINGERPRINT = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: 2, 7: 2}
 _ONNX = {2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2}
 _META_INFO = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 0, 8: 2}
@@ -191,7 +192,7 @@ def _fields(data: bytes, size: int) -> list[_Field]:
         length = {1: 8, 5: 4}.get(wire_type, 0)
         if wire_type == 2:
             length, position = _varint(data, position)
-            if length < 0:
+            if not 0 <= length < _MAX_LENGTH:
                 break
         if position + length > size:
             # In a file that was cut off the last field runs past its end: it is what it begins to be.

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tfexplore.errors import CorruptError, UnsupportedError
+from tfexplore.errors import CorruptError, ModelError, UnsupportedError
 from tfexplore.formats import dtypes, wire
 from tfexplore.formats.proto import lean
+from tfexplore.formats.table_block import read_varint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,10 @@ def to_array(message: Any, *, path: str, limit: int = 2**28) -> np.ndarray:
         raise UnsupportedError(f"a constant claims {total:,} elements of {name}, too many to expand", path=path)
     content = message.tensor_content
     if content:
+        if number == dtypes.STRING:
+            array = np.empty(total, dtype=object)
+            array[:] = raw_strings(content, total, path)
+            return array.reshape(shape)
         if not dtypes.itemsize(number):
             raise UnsupportedError(f"a constant of dtype {name} in raw form", path=path)
         if len(content) != total * dtypes.itemsize(number):
@@ -104,6 +109,49 @@ def to_array(message: Any, *, path: str, limit: int = 2**28) -> np.ndarray:
             )
         return np.frombuffer(content, dtype=dtypes.numpy_dtype(number)).reshape(shape)
     return _expand(stored(message, number, path), total, path).reshape(shape)
+
+
+def raw_strings(content: bytes, total: int, path: str) -> list[bytes]:
+    """Strings in raw form: a varint length for each, then their bytes (tensorflow/core/framework/tensor_coding.cc).
+
+    Raises:
+        CorruptError: the bytes are not so many strings.
+    """
+
+    def fail(what: str, _: int) -> ModelError:
+        return CorruptError(f"a constant's strings cannot be read: {what}", path=path)
+
+    lengths = []
+    position = 0
+    for _ in range(total):
+        length, position = read_varint(content, position, len(content), 32, fail)
+        lengths.append(length)
+    if position + sum(lengths) != len(content):
+        raise fail(f"they should have {sum(lengths):,} bytes, but {len(content) - position:,} are left", position)
+    found = []
+    for length in lengths:
+        found.append(content[position : position + length])
+        position += length
+    return found
+
+
+def strings(message: Any, *, path: str, limit: int = 2**20) -> list[bytes]:
+    """The elements of a tensor of strings, without numpy.
+
+    Args:
+        limit: the most elements that are given.
+
+    Raises:
+        CorruptError: the stored values do not fit the shape.
+        UnsupportedError: it claims more than `limit` elements.
+    """
+    total = math.prod(dims(message) or ())
+    if total > limit:
+        raise UnsupportedError(f"a constant claims {total:,} strings, too many to expand", path=path)
+    if message.tensor_content:
+        return raw_strings(message.tensor_content, total, path)
+    values = list(message.string_val)[:total]
+    return values + (values[-1:] or [b""]) * (total - len(values))
 
 
 def stored(message: Any, number: int, path: str) -> np.ndarray:

@@ -30,7 +30,7 @@ def shard_files(prefix: str) -> list[str]:
 
     A lone file is one of one shard. Where shards are missing, their names are among the files all the same.
     """
-    if prefix_of(prefix) == prefix and _is_v1(prefix):
+    if prefix_of(prefix) == prefix and is_v1_file(prefix):
         return [prefix]
     prefix = prefix_of(prefix)
     folder, base = os.path.split(prefix)
@@ -40,12 +40,13 @@ def shard_files(prefix: str) -> list[str]:
         return []
     for count in sorted({int(name[-5:]) for name in names}, reverse=True):
         ours = [name for name in names if int(name[-5:]) == count and int(name[-14:-9]) < count]
-        if count <= MAX_SHARDS and any(_is_v1(os.path.join(folder, name)) for name in ours):
+        if count <= MAX_SHARDS and any(is_v1_file(os.path.join(folder, name)) for name in ours):
             return [f"{prefix}-{shard:05d}-of-{count:05d}" for shard in range(count)]
     return []
 
 
-def _is_v1(path: str) -> bool:
+def is_v1_file(path: str) -> bool:
+    """Whether a file can be opened and is a V1 checkpoint; see `is_v1`."""
     try:
         with RandomAccessFile(path) as file:
             return is_v1(file)
