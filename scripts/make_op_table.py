@@ -1,7 +1,8 @@
 """Makes the table of TensorFlow's ops that the package ships: `make optable` (needs TensorFlow).
 
-For each registered op its arguments and attribute defaults, which tell how many outputs a
-node has and of which dtypes. Used where a MetaGraph carries no list of its own (GraphDefs).
+For each registered op its arguments and attribute defaults, which tell how many outputs a node has
+and of which dtypes, and the attributes that name functions. Used where a MetaGraph carries no list
+of its own (GraphDefs).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def op_table() -> bytes:
         kept = lean("OpDef").FromString(op.SerializeToString())
         kept.DiscardUnknownFields()
         kept.summary = b""
-        attrs = [attr for attr in kept.attr if attr.HasField("default_value")]
+        functions = (b"func", b"list(func)")
+        attrs = [attr for attr in kept.attr if attr.HasField("default_value") or attr.type in functions]
         del kept.attr[:]
         kept.attr.extend(attrs)
         table.op.append(kept)

@@ -29,14 +29,22 @@ SYNTHETIC = {
     "ArgAttrEntry",
     "ArgAttrs",
     "CollectionDef.BytesList",
+    "NodeEdges",
 }
 # A view, and what it is a view of: its fields have the names of that message's.
-VIEWS = {"NodeHead": "NodeDef", "FunctionHead": "FunctionDef", "ArgAttrs": "FunctionDef.ArgAttrs"}
+VIEWS = {
+    "NodeHead": "NodeDef",
+    "NodeEdges": "NodeDef",
+    "FunctionHead": "FunctionDef",
+    "ArgAttrs": "FunctionDef.ArgAttrs",
+}
 # Names that lie elsewhere at TensorFlow.
 ELSEWHERE = {
     "MetaInfoDef": "MetaGraphDef.MetaInfoDef",
     "ObjectReference": "TrackableObjectGraph.TrackableObject.ObjectReference",
     "SlotVariableReference": "TrackableObjectGraph.TrackableObject.SlotVariableReference",
+    "KerasSavedObject": "keras SavedObject",
+    "SavedMetadata": "keras SavedMetadata",
 }
 MODULES = [
     "core.framework.tensor_shape_pb2",
@@ -117,6 +125,9 @@ def tensorflow_messages() -> dict[str, Any]:
     for name in MODULES:
         module = importlib.import_module(f"tensorflow.{name}")
         found.update({short_name(message): message for message in messages(module.DESCRIPTOR)})
+    # Keras has a SavedObject of its own.
+    keras = importlib.import_module("tensorflow.python.keras.protobuf.saved_metadata_pb2")
+    found.update({f"keras {short_name(message)}": message for message in messages(keras.DESCRIPTOR)})
     any_pb2 = importlib.import_module("google.protobuf.any_pb2")
     found["Any"] = any_pb2.DESCRIPTOR.message_types_by_name["Any"]
     return found
@@ -248,3 +259,19 @@ sys.exit(len(found) != 8 or len({type(message) for message in found}) != 1)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     for _ in range(5):
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
+
+
+def test_what_is_read_as_entries_of_debug_info_is_a_map_at_tensorflow(tf: Any) -> None:
+    ours, theirs = lean("GraphDebugInfo").DESCRIPTOR, tensorflow_messages()["GraphDebugInfo"]
+    checked = 0
+    for field in ours.fields:
+        twin = theirs.fields_by_number[field.number]
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        assert twin.message_type.GetOptions().map_entry
+        assert twin.message_type.name == field.message_type.name
+        for name in ("key", "value"):
+            one, other = field.message_type.fields_by_name[name], twin.message_type.fields_by_name[name]
+            assert (one.number, wire_type(one)) == (other.number, wire_type(other))
+        checked += 1
+    assert checked == 4

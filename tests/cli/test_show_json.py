@@ -44,6 +44,7 @@ FIELDS = {
     "functions": {"name", "inputs", "outputs", "nodes"},
     "objects": {"path", "kind", "children", "slots"},
     "assets": {"name", "tensor", "bytes"},
+    "files": {"name", "bytes", "what"},
     "checkpoints": {"prefix", "step", "saved_at", "latest", "keys", "bytes", "shards", "missing_shards"},
 }
 

@@ -52,6 +52,7 @@ GRAPH_SECTIONS = (
     "functions",
     "objects",
     "assets",
+    "files",
     "keys",
 )
 KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"

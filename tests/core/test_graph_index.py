@@ -125,7 +125,7 @@ def test_a_function_s_nodes_name_outputs_by_argument() -> None:
     assert source.tensor is not None
     assert (source.tensor.name, source.tensor.arg, source.tensor.dtype) == ("x:0", "x", 1)
     control = found.inputs(found.node(4))[1]
-    assert (control.control, control.producer, control.argument) == (True, None, False)
+    assert (control.control, control.producer, control.argument) == (True, None, True)
     unknown = found.inputs(found.node(5))[0]
     assert (unknown.producer, unknown.tensor) == (1, None)
     assert uses(found, "s") == [("i", 0, "s:output:1", False), ("j", 0, "s:nothing:0", False)]

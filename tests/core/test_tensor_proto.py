@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.saved_model_writer import tensor
+from formats.table_writer import varint
 from tfexplore.errors import CorruptError, ModelError, UnsupportedError
 from tfexplore.formats import dtypes, tensor_proto
 
@@ -140,7 +141,7 @@ def test_the_last_value_repeats_up_to_the_shape(name: str, fields: dict[str, Any
         (tensor(999, [1]), UnsupportedError),
         (tensor(0, [1]), UnsupportedError),
         (tensor(999, [1], tensor_content=b"abcd"), UnsupportedError),
-        (tensor(7, [1], tensor_content=b"abcd"), UnsupportedError),
+        (tensor(7, [1], tensor_content=b"abcd"), CorruptError),
         (tensor(1, [3], tensor_content=b"abc"), CorruptError),
         (tensor(1, [None], float_val=[1]), CorruptError),
         (tensor(1, [1], float_val=[1, 2]), CorruptError),
@@ -172,3 +173,26 @@ def test_ml_dtypes_keep_their_types() -> None:
     found = read(tensor(14, [1], half_val=[0x3FC0]))
     assert found.dtype == ml_dtypes.bfloat16
     assert float(found[0]) == 1.5
+
+
+@pytest.mark.parametrize("values", [[b""], [b"a", b"", b"x" * 300, b"\xff\x00"], []])
+def test_strings_in_raw_form(values: list[bytes], tf: Any) -> None:
+    """As graphs of converters hold them: lengths first, then all the bytes."""
+    lengths = b"".join(varint(len(value)) for value in values)
+    raw = tensor(7, [len(values)], tensor_content=lengths + b"".join(values))
+    assert read(raw).tolist() == values
+    assert tensor_proto.strings(tensor_proto.decode_tensor(raw, path=""), path="") == values
+    assert tf.io.parse_tensor(raw, tf.string).numpy().tolist() == values
+
+
+def test_strings_without_numpy() -> None:
+    def found(*sizes: int, **values: Any) -> list[bytes]:
+        return tensor_proto.strings(tensor_proto.decode_tensor(tensor(7, sizes, **values), path=""), path="")
+
+    assert found(3, string_val=[b"a", b"b"]) == [b"a", b"b", b"b"]
+    assert found(2) == [b"", b""]
+    assert found(1, string_val=[b"a", b"b"]) == [b"a"]
+    with pytest.raises(UnsupportedError):
+        found(10**9, string_val=[b"a"])
+    with pytest.raises(CorruptError):
+        found(2, tensor_content=b"\x05\x01ab")

@@ -92,7 +92,7 @@ def _damage(model: Model, name: str, options: Options) -> list[str]:
     """What a section may lack because it cannot be read; the summary says it in its own notes."""
     if name == "summary":
         return list(model.notes) if model.kind == COLLECTION else []
-    if name in ("keys", "checkpoints"):  # these need neither the graph nor the objects
+    if name in ("keys", "files", "checkpoints"):  # these need neither the graph nor the objects
         return list(model.notes)
     return damage(model, model.meta_graph(options.tag_set) if model.meta_graphs else None)
 
@@ -322,6 +322,12 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
     "assets": (
         [Column("name", cell), Column("bytes", _text_bytes, right=True), Column("tensor", cell)],
         _one("name", "bytes", "tensor"),
+    ),
+    "files": (
+        [Column("name", cell), Column("bytes", _text_bytes, right=True), Column("what", cell)],
+        lambda row: [
+            (row["name"], row["bytes"], f"{row['what']} ({row['problem']})" if "problem" in row else row["what"])
+        ],
     ),
     "checkpoints": (
         [

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfexplore.core import text
 from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
+from tfexplore.core.detail_files import definition_blocks
 from tfexplore.core.detail_stored import stored_blocks
 from tfexplore.core.functions import Function
 from tfexplore.core.graph import Consumer, Graph, Input, Tensor
@@ -140,6 +141,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
         *block("inputs", _input_lines(subject, graph.inputs(found, MAX_LINES, cancel)), len(found.inputs)),
         *_used_by(subject),
         *(block("variables", variables) if len(variables) > _FEW else []),
+        *definition_blocks(owner, found.name, subject.function, cancel),
         *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
     ]
     return Detail(text.label(found.name), "Node", tuple(blocks))

@@ -9,6 +9,7 @@ from typing import Any
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint, checkpoint_info
 from tfexplore.core.detail import Block, Detail, Line, block, fact
+from tfexplore.core.detail_files import keras_lines
 from tfexplore.core.items import Cancel
 from tfexplore.core.shapes import format_shape
 from tfexplore.core.subjects import (
@@ -35,7 +36,8 @@ _ROWS, _COLUMNS = 8, 5
 def model(subject: ModelSubject, cancel: Cancel) -> Detail:
     """The model as a whole."""
     found = subject.model
-    facts = summary(found, cancel=cancel)
+    # What takes time to find stands under the heading Notes.
+    facts = summary(found, linted=False, cancel=cancel)
     lines = [fact("path", found.path), fact("kind", found.kind_name)]
     if found.meta_graphs:
         lines += [
@@ -173,6 +175,7 @@ def object_(subject: ObjectSubject, cancel: Cancel) -> Detail:
         lines.append(fact("is", found.label))
     owner = subject.meta_graph
     if owner is not None:
+        lines += keras_lines(owner, found.id, cancel)
         variables = (variable for variable in owner.variables if variable.object_id == found.id)
         lines += [fact("variable", variable.name, VariableSubject(owner, variable)) for variable in variables]
         if found.kind == "function":

@@ -50,6 +50,11 @@ class Function:
         self._op_defs = op_defs
         self._path = path
 
+    @property
+    def serialized(self) -> bytes:
+        """The FunctionDef's bytes."""
+        return self._raw
+
     @cached_property
     def _read(self) -> tuple[Any, tuple[CorruptError, ...]]:
         return salvage(lean("FunctionDef"), self._raw, path=self._path, what="FunctionDef", offset=None)

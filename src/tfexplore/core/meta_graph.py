@@ -14,6 +14,7 @@ from tfexplore.core import variables as variable_join
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.functions import Functions
 from tfexplore.core.objects import ObjectGraph, saved_object_graph
+from tfexplore.core.sidecars import Sidecars
 from tfexplore.core.signatures import Signature, signatures, tensor_info
 from tfexplore.core.variables import Variable
 from tfexplore.errors import CorruptError
@@ -169,6 +170,11 @@ class MetaGraph:
             except DecodeError:
                 continue
         return found
+
+    @cached_property
+    def sidecars(self) -> Sidecars:
+        """What lies beside `saved_model.pb`."""
+        return Sidecars(self._folder, self._message.graph_def.debug_info, path=self.path)
 
     @cached_property
     def joins(self) -> Joins:

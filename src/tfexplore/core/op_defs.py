@@ -17,6 +17,9 @@ from tfexplore.core import text
 from tfexplore.formats import dtypes
 from tfexplore.formats.graph_def import Node
 
+# Which TensorFlow the shipped table was made with.
+TABLE_VERSION = "2.21"
+
 
 @dataclass(frozen=True, slots=True)
 class OutputArg:
@@ -40,6 +43,11 @@ def _shipped() -> dict[str, Any]:
     with open(os.path.join(os.path.dirname(__file__), "op_table.bin"), "rb") as file:
         table = lean("OpList").FromString(zlib.decompress(file.read()))
     return {text.decode(op.name): op for op in table.op}
+
+
+def is_tensorflows(op: str) -> bool:
+    """Whether TensorFlow `TABLE_VERSION` itself has an op of that name."""
+    return op in _shipped()
 
 
 class OpDefs:

@@ -26,6 +26,7 @@ from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
+    from tfexplore.core.files import File
     from tfexplore.core.graph import Graph, Tensor
 
 Row = dict[str, Any]
@@ -75,13 +76,15 @@ def section(model: Model, name: str, options: Options | None = None) -> Section:
     if model.kind == COLLECTION:
         return _found(model, name)
     if name == "summary":
-        return Section([None], lambda _: summary(model, options.tag_set, options.cancel))
+        return Section([None], lambda _: summary(model, options.tag_set, cancel=options.cancel))
     if name == "keys":
         return _keys(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
     if name == "checkpoints":
         return _checkpoints(model)
     if name == "objects":
         return _objects(model, options)
+    if name == "files":
+        return _files(model, options)
     if name == "variables" and not model.meta_graphs:
         return _checkpoint_variables(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
     build = _OF_META_GRAPH.get(name)
@@ -292,6 +295,26 @@ def _path(objects: ObjectGraph, node_id: int) -> str:
     return objects.path(node_id) or f"object {node_id}"
 
 
+# -- files --
+
+
+def _files(model: Model, options: Options) -> Section:
+    from tfexplore.core.files import list_files
+    from tfexplore.core.tree_files import problem_of
+
+    folder = model.meta_graphs[0].sidecars.folder if model.meta_graphs else None
+    if folder is None:
+        raise UsageError(f"{model.path}: a {model.kind_name} has no list of files; a SavedModel has")
+    sidecars = model.meta_graphs[0].sidecars
+
+    def row(file: File) -> Row:
+        problem = problem_of(sidecars, file, options.cancel)
+        found: Row = {"name": file.name, "bytes": file.nbytes, "what": file.what}
+        return {**found, "problem": problem} if problem else found
+
+    return Section(_named(list_files(folder, options.cancel), options, lambda file: file.name), row)
+
+
 # -- checkpoints --
 
 
@@ -402,5 +425,6 @@ SECTIONS = (
     "functions",
     "objects",
     "assets",
+    "files",
     "checkpoints",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tfexplore.core.checkpoint import Checkpoint
     from tfexplore.core.collection import Found
+    from tfexplore.core.files import File
     from tfexplore.core.functions import Argument
     from tfexplore.core.graph import Graph
     from tfexplore.core.meta_graph import Asset, MetaGraph
@@ -124,6 +125,14 @@ class AssetSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSubject:
+    """One file of a SavedModel's folder; the MetaGraph is the one whose objects its details lead to."""
+
+    meta_graph: MetaGraph
+    file: File
+
+
+@dataclass(frozen=True, slots=True)
 class KeySubject:
     """One checkpoint key; with the MetaGraph where the checkpoint holds a SavedModel's variables."""
 
@@ -194,6 +203,7 @@ Subject = (
     | FunctionSubject
     | ObjectSubject
     | AssetSubject
+    | FileSubject
     | KeySubject
     | CheckpointSubject
     | FolderSubject

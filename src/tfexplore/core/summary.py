@@ -27,13 +27,23 @@ def timestamp(seconds: float | None) -> str | None:
 
 
 def summary(
-    model: Model, tag_set: tuple[str, ...] | None = None, cancel: threading.Event | None = None
+    model: Model,
+    tag_set: tuple[str, ...] | None = None,
+    *,
+    linted: bool = True,
+    cancel: threading.Event | None = None,
 ) -> dict[str, Any]:
     """The facts of `show PATH summary`, with the field names of the JSON output.
 
+    Args:
+        tag_set: which MetaGraph; see `Model.meta_graph`.
+        linted: whether the notes hold what `lint` finds, which takes time that grows with the graph.
+        cancel: ends the linting early.
+
     Raises:
         UsageError: there is no such tag-set.
-        Cancelled: `cancel` was set.
+        ModelError: a part that the summary needs cannot be read.
+        Cancelled: `cancel` was set meanwhile.
     """
     if not model.meta_graphs:
         return _of_checkpoint(model, cancel)
@@ -51,8 +61,14 @@ def summary(
         "functions": len(meta_graph.functions),
         "function_nodes": meta_graph.functions.num_nodes,
         "scopes": _scopes(sizes),
-        "notes": notes(model, meta_graph),
+        "notes": [*notes(model, meta_graph), *(_lint(meta_graph, cancel) if linted else ())],
     }
+
+
+def _lint(meta_graph: MetaGraph, cancel: threading.Event | None) -> list[str]:
+    from tfexplore.core.lint import lint
+
+    return lint(meta_graph, cancel)
 
 
 def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:

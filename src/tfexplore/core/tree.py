@@ -32,6 +32,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import notes, object_graph_notes
+from tfexplore.core.tree_files import files_item, notes_item
 from tfexplore.errors import ModelError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
@@ -48,11 +49,12 @@ def root_items(model: Model) -> list[Item]:
         return [whole, *map(_note, model.notes), *_training_items(model)]
     if len(model.meta_graphs) == 1:
         items = meta_graph_items(model, model.meta_graphs[0])
-        return [whole, *map(_note, _notes(model)), *items]
+        return [whole, *map(_note, _notes(model)), *items, files_item(model.meta_graphs[0])]
     return [
         whole,
         *map(_note, model.notes),
         *(_meta_graph(model, found) for found in model.meta_graphs),
+        files_item(model.meta_graphs[0]),
     ]
 
 
@@ -99,6 +101,7 @@ def meta_graph_items(model: Model, meta_graph: MetaGraph) -> list[Item]:
             found.append(_note(f"{build.__name__.lstrip('_').replace('saved_', '')} cannot be shown: {error}"))
     if model.checkpoint is not None:
         found.append(_keys(model.checkpoint, meta_graph))
+    found.append(notes_item(meta_graph))
     return found
 
 

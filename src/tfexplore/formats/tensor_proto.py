@@ -97,8 +97,9 @@ def to_array(message: Any, *, path: str, limit: int = 2**28) -> np.ndarray:
     content = message.tensor_content
     if content:
         if number == dtypes.STRING:
+            values = raw_strings(content, total, path)
             array = np.empty(total, dtype=object)
-            array[:] = raw_strings(content, total, path)
+            array[:] = values
             return array.reshape(shape)
         if not dtypes.itemsize(number):
             raise UnsupportedError(f"a constant of dtype {name} in raw form", path=path)

@@ -1,0 +1,66 @@
+"""Headings of the tree that are read only when somebody opens them: the files of the folder, and the linter's notes."""
+
+from __future__ import annotations
+
+from tfexplore.core import text
+from tfexplore.core.files import File, list_files
+from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, fixed
+from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.core.sidecars import Sidecars
+from tfexplore.core.subjects import FileSubject, NoteSubject, SectionSubject
+from tfexplore.formats import fingerprint, keras_metadata
+
+FILES = "Files"
+NOTES = "Notes"
+
+
+def files_item(meta_graph: MetaGraph) -> Item:
+    """The heading of what lies in the SavedModel's folder."""
+    folder = meta_graph.sidecars.folder
+    if folder is None:
+        return Item("section", FILES, SectionSubject(FILES, "No folder belongs to this model."), note="none")
+
+    def build(cancel: Cancel) -> Children:
+        return Listed(lambda cancel: list_files(folder, cancel), lambda file: _file(meta_graph, file))
+
+    sentence = "Every file of the folder: what it is to a SavedModel, and its size."
+    return Item("section", FILES, SectionSubject(FILES, sentence), Deferred(build))
+
+
+def _file(meta_graph: MetaGraph, file: File) -> Item:
+    note = "" if file.nbytes is None else text.size(file.nbytes)
+    problem = problem_of(meta_graph.sidecars, file, None)
+    note = " · ".join(filter(None, (note, file.what, text.visible(problem))))
+    return Item("file", file.name, FileSubject(meta_graph, file), note=note)
+
+
+def problem_of(sidecars: Sidecars, file: File, cancel: Cancel) -> str:
+    """Why a file was not looked at, or what of it cannot be read; empty where nothing is known to be wrong.
+
+    Raises:
+        Cancelled: `cancel` was set meanwhile.
+    """
+    if file.problem:
+        return file.problem
+    if file.name == fingerprint.FILE_NAME:
+        return sidecars.fingerprint_problem
+    if file.name == keras_metadata.FILE_NAME:
+        damaged = sidecars.keras(cancel).damaged
+        return damaged[0] if damaged else ""
+    return ""
+
+
+def notes_item(meta_graph: MetaGraph) -> Item:
+    """The heading of what `lint` finds, which is looked for when it is opened."""
+
+    def build(cancel: Cancel) -> Children:
+        from tfexplore.core.lint import lint
+
+        found = lint(meta_graph, cancel)
+        if not found:
+            nothing = SectionSubject("nothing found", "Nothing was found that leads nowhere or does not fit.")
+            return fixed([Item("section", "nothing found", nothing)])
+        return fixed([Item("note", sentence, NoteSubject(sentence)) for sentence in found])
+
+    sentence = "What TensorFlow loads without a word: inputs and names that lead nowhere, cycles, foreign ops, misfits."
+    return Item("section", NOTES, SectionSubject(NOTES, sentence), Deferred(build))
