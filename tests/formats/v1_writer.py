@@ -1,4 +1,4 @@
-"""Writes small V1 checkpoints, good or bad on purpose."""
+"""Writes small V1 checkpoints, good or bad on purpose, for the tests of their reader."""
 
 from __future__ import annotations
 
@@ -9,89 +9,118 @@ from typing import Any
 import numpy as np
 
 from formats.table_writer import Partition, dtype_number, encode_table
-from tfexplore.formats.ordered_code import encode_slice_key
+from tfexplore.formats.ordered_code import WHOLE, encode_slice_key
 from tfexplore.formats.proto import lean
 
-# numpy kind or name: the field of a TensorProto that holds such values.
-_FIELDS = {"float32": "float_val", "float64": "double_val", "int64": "int64_val", "bool": "bool_val",
-           "complex64": "scomplex_val", "complex128": "dcomplex_val", "uint32": "uint32_val", "uint64": "uint64_val",
-           "object": "string_val", "float16": "half_val", "bfloat16": "half_val"}  # fmt: skip
+Slice = Sequence[tuple[int, "int | None"]]
 
 
-def tensor_proto(array: np.ndarray) -> Any:
-    """A TensorProto with values only, as V1 checkpoints have it: no dtype and no shape."""
-    message = lean("TensorProto")()
-    name = array.dtype.name
-    flat = array.reshape(-1)
-    if name in ("complex64", "complex128"):
-        flat = flat.view("float32" if name == "complex64" else "float64")
-    elif name in ("float16", "bfloat16"):
-        flat = flat.view(np.uint16)
-    getattr(message, _FIELDS.get(name, "int_val")).extend(flat.tolist())
-    return message
-
-
-def extents(proto: Any, part: Sequence[tuple[int, int | None]]) -> None:
-    """Fills a TensorSliceProto; a length of None is all of a dimension."""
+def slice_proto(part: Slice) -> Any:
+    proto = lean("TensorSliceProto")()
     for start, length in part:
-        extent = proto.extent.add(start=start)
+        extent = proto.extent.add()
         if length is not None:
-            extent.length = length
+            extent.start, extent.length = start, length
+    return proto
+
+
+def slice_key(name: bytes, part: Slice) -> bytes:
+    return encode_slice_key(name, [a for a, _ in part], [WHOLE if n is None else n for _, n in part])
+
+
+def values(array: np.ndarray) -> bytes:
+    """A TensorProto without dtype and shape, as TensorFlow's TensorSliceWriter fills it."""
+    proto = lean("TensorProto")()
+    name, flat = array.dtype.name, array.ravel()
+    if name in ("float16", "bfloat16"):
+        proto.half_val.extend(flat.view(np.uint16).tolist())
+    elif name == "complex64":
+        proto.scomplex_val.extend(flat.view(np.float32).tolist())
+    elif name == "complex128":
+        proto.dcomplex_val.extend(flat.view(np.float64).tolist())
+    else:
+        field = {
+            "float32": "float_val", "float64": "double_val", "object": "string_val", "int64": "int64_val",
+            "bool": "bool_val", "uint32": "uint32_val", "uint64": "uint64_val",
+        }.get(name, "int_val")  # fmt: skip
+        getattr(proto, field).extend(flat.tolist())
+    return bytes(proto.SerializeToString())
+
+
+def data(name: bytes, part: Slice, tensor: bytes) -> bytes:
+    """The value of a slice key."""
+    proto = lean("SavedTensorSlices")()
+    proto.data.name = name
+    proto.data.slice.CopyFrom(slice_proto(part))
+    proto.data.data = tensor
+    return bytes(proto.SerializeToString())
+
+
+def listed(name: bytes, dtype: int, shape: Sequence[int], slices: Sequence[Slice]) -> Any:
+    """A SavedSliceMeta."""
+    proto = lean("SavedSliceMeta")(name=name, type=dtype)
+    for dim in shape:
+        proto.shape.dim.add(size=dim)
+    for part in slices:
+        proto.slice.append(slice_proto(part))
+    return proto
+
+
+def meta(tensors: Sequence[Any], **version: Any) -> bytes:
+    """The value of the key ""."""
+    proto = lean("SavedTensorSlices")()
+    proto.meta.tensor.extend(tensors)
+    proto.meta.versions.CopyFrom(lean("VersionDef")(**(version or {"producer": 1})))
+    return bytes(proto.SerializeToString())
+
+
+def whole(rank: int) -> Slice:
+    return [(0, None)] * rank
+
+
+def part_of(array: np.ndarray, part: Slice) -> np.ndarray:
+    index = tuple(slice(a, None if n is None else a + n) for a, n in part)
+    return np.asarray(array[index] if index else array, dtype=array.dtype)
+
+
+def entries(tensors: Mapping[bytes, np.ndarray | Partition], shards: int = 1) -> list[dict[bytes, bytes]]:
+    """The entries of each file; slices are dealt out to them in turn."""
+    files: list[dict[bytes, bytes]] = [{} for _ in range(shards)]
+    lists: list[list[Any]] = [[] for _ in range(shards)]
+    turn = 0
+    for name, value in tensors.items():
+        array = value.array if isinstance(value, Partition) else value
+        slices = value.slices if isinstance(value, Partition) else [whole(array.ndim)]
+        dealt: dict[int, list[Slice]] = {}
+        for part in slices:
+            dealt.setdefault(turn % shards, []).append(part)
+            files[turn % shards][slice_key(name, part)] = data(name, part, values(part_of(array, part)))
+            turn += 1
+        for shard, parts in dealt.items():
+            lists[shard].append(listed(name, dtype_number(array), array.shape, parts))
+    for file, tensors_of_it in zip(files, lists, strict=True):
+        file[b""] = meta(tensors_of_it)
+    return files
 
 
 def write_v1(
     path: str | Path,
     tensors: Mapping[bytes, np.ndarray | Partition],
     *,
-    shards: int = 1,
-    dtypes: Mapping[bytes, int] | None = None,
     extra: Mapping[bytes, bytes] | None = None,
-    versions: Mapping[str, Any] | None = None,
     **table: Any,
-) -> list[Path]:
-    """Writes a V1 checkpoint: the file `path`, or with several shards `path-00000-of-00002` and so on.
+) -> None:
+    """Writes one file; `extra` entries are added or put in place of others."""
+    write_entries(path, {**entries(tensors)[0], **(extra or {})}, **table)
 
-    Args:
-        shards: slices go to the files in turn.
-        dtypes: DataTypes that are listed in place of the arrays' own.
-        extra: entries of the first file that are added or put in place of others; an empty one leaves it out.
 
-    Returns:
-        The files.
-    """
-    metas = [lean("SavedTensorSlices")() for _ in range(shards)]
-    entries: list[dict[bytes, bytes]] = [{} for _ in range(shards)]
-    turn = 0
-    for meta in metas:
-        for field, value in ({"producer": 1} | dict(versions or {})).items():
-            setattr(meta.meta.versions, field, value)
-    for name, value in tensors.items():
-        array = value.array if isinstance(value, Partition) else value
-        parts = value.slices if isinstance(value, Partition) else [[(0, None)] * array.ndim]
-        listed: dict[int, Any] = {}
-        for part in parts:
-            shard = turn % shards
-            turn += 1
-            if shard not in listed:
-                listed[shard] = metas[shard].meta.tensor.add(
-                    name=name, type=(dtypes or {}).get(name) or dtype_number(array)
-                )
-                for size in array.shape:
-                    listed[shard].shape.dim.add(size=size)
-            extents(listed[shard].slice.add(), part)
-            where = tuple(slice(start, None if length is None else start + length) for start, length in part)
-            data = lean("SavedTensorSlices")()
-            data.data.name = name
-            extents(data.data.slice, part)
-            data.data.data = tensor_proto(np.ascontiguousarray(array[where])).SerializeToString()
-            starts = [start for start, _ in part]
-            lengths = [-1 if length is None else length for _, length in part]
-            entries[shard][encode_slice_key(name, starts, lengths)] = data.SerializeToString()
-    files = []
-    for shard in range(shards):
-        found = {b"": metas[shard].SerializeToString(), **entries[shard], **(extra if extra and not shard else {})}
-        kept = sorted((key, value) for key, value in found.items() if value)
-        file = Path(path) if shards == 1 else Path(f"{path}-{shard:05d}-of-{shards:05d}")
-        file.write_bytes(encode_table(kept, **table))
-        files.append(file)
-    return files
+def write_sharded(
+    prefix: str | Path, tensors: Mapping[bytes, np.ndarray | Partition], shards: int, **table: Any
+) -> None:
+    """Writes `PREFIX-00000-of-…` and so on."""
+    for shard, found in enumerate(entries(tensors, shards)):
+        write_entries(f"{prefix}-{shard:05d}-of-{shards:05d}", found, **table)
+
+
+def write_entries(path: str | Path, found: Mapping[bytes, bytes], **table: Any) -> None:
+    Path(path).write_bytes(encode_table(sorted(found.items()), **table))

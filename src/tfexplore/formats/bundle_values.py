@@ -254,17 +254,17 @@ def _read_box(
             file.readinto(entry.offset + start, piece.data)
             crc = crc32c(piece, crc)
         good = mask(crc) == entry.crc32c
-        array = _numbers(raw, base, bundle.big_endian).reshape(entry.shape)
+        array = numbers(raw, base, bundle.big_endian).reshape(entry.shape)
     else:
-        raw = _read_runs(file, entry, box, cancel)
+        raw = read_runs(file, entry, box, cancel)
         good = None
-        array = _numbers(raw, base, bundle.big_endian).reshape(box.counts)
+        array = numbers(raw, base, bundle.big_endian).reshape(box.counts)
     if good is False:
         return array, "bad"
     return array, "good" if good and not bundle.is_doubtful(entry) else "unverified"
 
 
-def _numbers(raw: Array, dtype: int, big_endian: bool) -> Array:
+def numbers(raw: Array, dtype: int, big_endian: bool) -> Array:
     """Stored bytes as numbers of this machine; may change `raw` in place."""
     itemsize = dtypes.itemsize(dtype)
     unit = itemsize // 2 if dtype in _COMPLEX else itemsize
@@ -275,7 +275,7 @@ def _numbers(raw: Array, dtype: int, big_endian: bool) -> Array:
     return raw.view(dtypes.numpy_dtype(dtype))
 
 
-def _read_runs(file: RandomAccessFile, entry: BundleEntry, box: Box, cancel: threading.Event | None) -> Array:
+def read_runs(file: RandomAccessFile, entry: BundleEntry, box: Box, cancel: threading.Event | None) -> Array:
     """The stored bytes of a box, one after the other; reads little else than the box."""
     itemsize = dtypes.itemsize(entry.dtype)
     raw = np.empty(box.elements * itemsize, np.uint8)

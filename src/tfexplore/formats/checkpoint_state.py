@@ -13,6 +13,7 @@ from tfexplore.errors import CorruptError, ModelError
 from tfexplore.formats.files import RandomAccessFile, os_error
 from tfexplore.formats.proto import full
 from tfexplore.formats.table import is_table
+from tfexplore.formats.v1_files import is_v1_file
 
 STATE_FILE = "checkpoint"
 MAX_SIZE = 1 << 20
@@ -20,8 +21,10 @@ MAX_SIZE = 1 << 20
 _INDEX = ".index"
 # A path of Windows, or of a file system with a scheme (gs://…): absolute, though it does not begin with a slash.
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*://")
-# A running save: a sharded one writes to PREFIX_temp_<uuid> first, every writer to NAME.tempstate<number>.
+# A shard of a V1 checkpoint, and how the state file names all of them.
 _V1_SHARD = re.compile(r"(?<!\.data)-\d{5}-of-\d{5}$")
+_V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
+# A running save: a sharded one writes to PREFIX_temp_<uuid> first, every writer to NAME.tempstate<number>.
 _TEMPORARY = re.compile(r"_temp_[0-9a-f]{32}|\.tempstate[0-9]")
 
 
@@ -82,6 +85,7 @@ def resolve_prefix(folder: str, stored_path: str) -> ResolvedPrefix:
     The answer always lies in the folder, whether or not anything is there: a path that leads out of it (an
     absolute one of the machine that trained, one with `..`) stands for the same base name beside the state file.
     """
+    stored_path = _V1_PATTERN.sub("", stored_path)
     foreign = _FOREIGN.match(stored_path) is not None
     parts = re.split(r"[\\/]" if foreign else "/", stored_path)
     if not foreign:
@@ -120,10 +124,9 @@ def find_checkpoints(folder: str) -> list[str]:
     except OSError as error:
         raise os_error(folder, error) from error
     found = {name[: -len(_INDEX)] for name in names if name.endswith(_INDEX) and _is_index(os.path.join(folder, name))}
-    for base in {_V1_SHARD.sub("", name) for name in names if not name.endswith(_INDEX)} - found:
-        from tfexplore.formats.checkpoint_v1 import shard_files
-
-        if shard_files(os.path.join(folder, base)):
+    for name in sorted(names):
+        base = _V1_SHARD.sub("", name)
+        if base != name and base not in found and is_v1_file(os.path.join(folder, name)):
             found.add(base)
     return [os.path.join(folder, base) for base in sorted(found)]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfexplore.errors import Cancelled, ChecksumError, CorruptError, ModelError, UnsupportedError
@@ -27,6 +27,7 @@ MAX_INDEX_BLOCK = 64 << 20
 # may take is bounded by its size.
 _ROOM, _ROOM_PER_BYTE = 32 << 20, 32
 _KEPT_BLOCK = 1 << 20
+_PIECE = 8 << 20
 
 _MASK_DELTA = 0xA282EAD8
 
@@ -177,11 +178,55 @@ class Table:
         """The number of the block where `key` must be; `block_count` where it lies past the last."""
         return bisect_left(self._index_keys, key)
 
-    def block_offset(self, key: bytes) -> int:
-        """Where in the file the block begins in which `key` must be; 0 where it lies past the last."""
-        number = self.find_block(key)
-        handle = self._handles[number] if number < len(self._handles) else None
-        return handle[0] if isinstance(handle, tuple) else 0
+    def place(self, number: int) -> tuple[int, int]:
+        """Offset and size in the file of data block `number`, as it is stored and without its trailer.
+
+        Raises:
+            CorruptError: its handle cannot be right.
+        """
+        return self._handle(number)
+
+    def is_compressed(self, number: int) -> bool:
+        """Whether data block `number` says that it is compressed; it is not checked.
+
+        Raises:
+            CorruptError: its handle cannot be right.
+        """
+        offset, size = self._handle(number)
+        return self._file.pread(offset + size, 1) != b"\0"
+
+    def check_block(
+        self, number: int, cancel: threading.Event | None = None, advance: Callable[[int], None] | None = None
+    ) -> None:
+        """Compares data block `number` with its checksum, a piece at a time: it may be larger than memory.
+
+        Args:
+            advance: called with the bytes of each piece.
+
+        Raises:
+            ChecksumError: it does not match.
+            CorruptError: its handle cannot be right.
+            Cancelled: `cancel` was set.
+        """
+        offset, size = self._handle(number)
+        crc = 0
+        for start in range(0, size, _PIECE):
+            check_cancel(cancel)
+            piece = self._file.pread(offset + start, min(_PIECE, size - start))
+            crc = crc32c(piece, crc)
+            if advance is not None:
+                advance(len(piece))
+        kind, stored = struct.unpack("<cI", self._file.pread(offset + size, TRAILER_SIZE))
+        computed = mask(crc32c(kind, crc))
+        if computed != stored:
+            raise self._mismatch(offset, size, stored, computed)
+
+    def _mismatch(self, offset: int, size: int, stored: int, computed: int) -> ChecksumError:
+        return ChecksumError(
+            f"a block of {size:,} bytes does not match its checksum (stored {stored:08x}, computed {computed:08x})",
+            path=self.path,
+            offset=offset,
+        )
 
     def bounds(self, number: int) -> tuple[bytes | None, bytes]:
         """All keys of a block come after the first of the two (None: nothing) and not after the second."""
@@ -267,11 +312,7 @@ class Table:
         computed = mask(crc32c(bytes((kind,)), crc32c(data)))
         error = None
         if computed != stored:
-            error = ChecksumError(
-                f"a block of {size:,} bytes does not match its checksum (stored {stored:08x}, computed {computed:08x})",
-                path=self.path,
-                offset=offset,
-            )
+            error = self._mismatch(offset, size, stored, computed)
             if kind != 0:
                 raise error
         if kind == 1:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_DIMS = 64  # numpy refuses more
 
-_FIELDS = {
+FIELDS = {
     "float32": "float_val",
     "float64": "double_val",
     "int32": "int_val",
@@ -170,7 +170,7 @@ def stored(message: Any, number: int, path: str) -> np.ndarray:
 
     if name.startswith(("float8", "float4")):
         return np.frombuffer(message.float8_val, dtype=dtypes.numpy_dtype(number))
-    field = _FIELDS.get(name)
+    field = FIELDS.get(name)
     if field is None:
         raise UnsupportedError(f"the value of a constant of dtype {name}", path=path)
     values = getattr(message, field)
