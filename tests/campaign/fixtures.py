@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from core import saved_model_writer as writer
 from formats.table_writer import Partition, strings, write_bundle
+from formats.v1_writer import write_v1
 
 KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -105,6 +107,47 @@ def write_training_directory(folder: Path) -> None:
     )
 
 
+def write_v1_checkpoint(folder: Path) -> None:
+    """A V1 checkpoint with a sliced tensor, in several blocks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_v1(folder / "c", TENSORS, block_size=90, restart_interval=4)
+
+
+GRAPH_TEXT = """node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT } } }
+node {
+  name: "c"  # a comment
+  op: "Const"
+  attr { key: "dtype" value { type: DT_STRING } }
+  attr { key: "value" value { tensor { dtype: DT_STRING tensor_shape { dim { size: 2 } } string_val: "a" string_val: 'b' } } }
+}
+node { name: "y" op: "Identity" input: "x" attr { key: "T" value { type: DT_FLOAT } } }
+library { function { signature { name: "f" } node_def { name: "n" op: "NoOp" } } }
+versions { producer: 1882 }
+"""  # noqa: E501
+
+
+def write_text_graph(folder: Path) -> None:
+    """A GraphDef in text form."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "graph.pbtxt").write_text(GRAPH_TEXT)
+
+
+def _graph() -> bytes:
+    return bytes(_message().graph_def.SerializeToString())
+
+
+def write_graph(folder: Path) -> None:
+    """A GraphDef in binary form."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "graph.pb").write_bytes(_graph())
+
+
+def write_packed_graph(folder: Path) -> None:
+    """The same packed with gzip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "graph.pb.gz").write_bytes(gzip.compress(_graph(), mtime=0))
+
+
 BYTES = ("truncate", "flip", "scramble")
 TABLE = (*BYTES, "edit entry", "edit block", "edit handles")
 TARGETS: dict[str, Target] = {
@@ -114,5 +157,9 @@ TARGETS: dict[str, Target] = {
     "index": Target(write_checkpoint, "c.index", "c", TABLE, True),
     "snappy index": Target(write_snappy_checkpoint, "c.index", "c", ("truncate", "flip"), True),
     "data": Target(write_checkpoint, "c.data-00000-of-00002", "c", ("truncate", "flip", "flip bit"), True),
+    "V1 checkpoint": Target(write_v1_checkpoint, "c", "c", (*TABLE, "edit protobuf"), True),
+    "graph.pb": Target(write_graph, "graph.pb", "graph.pb", (*BYTES, "edit protobuf")),
+    "graph.pbtxt": Target(write_text_graph, "graph.pbtxt", "graph.pbtxt", (*BYTES, "edit text")),
+    "graph.pb.gz": Target(write_packed_graph, "graph.pb.gz", "graph.pb.gz", ("truncate", "flip")),
     "checkpoint": Target(write_training_directory, "checkpoint", "", (*BYTES, "edit text")),
 }

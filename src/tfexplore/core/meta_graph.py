@@ -75,6 +75,11 @@ class MetaGraph:
         self.checkpoint = checkpoint
 
     @property
+    def is_lone_graph(self) -> bool:
+        """Whether it is a GraphDef, which has no signatures, objects or assets."""
+        return self._graph_def is not self._message.graph_def and not self._message.HasField("meta_info_def")
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The tag-set, in stored order."""
         return tuple(map(text.decode, self._message.meta_info_def.tags))

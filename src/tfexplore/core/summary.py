@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.model import Model
+from tfexplore.core.model import META_GRAPH, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import VARIABLE_VALUE
 from tfexplore.errors import ModelError
@@ -76,11 +77,21 @@ def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
     found = damage(model, meta_graph)
     if meta_graph is not None:
         if model.checkpoint is None and not model.notes and meta_graph.variables:
-            found.append("variables/variables.index is missing, so no values can be shown")
+            found.append(_without_values(model, meta_graph))
         unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
         if unused:
             found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
     return found
+
+
+def _without_values(model: Model, meta_graph: MetaGraph) -> str:
+    """Why there are no values of the variables that a graph has."""
+    if meta_graph.is_lone_graph:
+        return "a GraphDef keeps no values of its variables: they lie in a checkpoint"
+    if model.kind == META_GRAPH:
+        name = os.path.splitext(os.path.basename(meta_graph.path))[0]
+        return f"{name}.index is missing beside the MetaGraph, so no values can be shown"
+    return "variables/variables.index is missing, so no values can be shown"
 
 
 def damage(model: Model, meta_graph: MetaGraph | None) -> list[str]:

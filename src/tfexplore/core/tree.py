@@ -128,7 +128,9 @@ def _signatures(meta_graph: MetaGraph) -> Item:
         "Signatures",
         len(meta_graph.signatures),
         "What the model takes and gives, by the names that a client uses.",
-        "No signature: the model was saved without one, so nothing can be called by name.",
+        "No signatures: a GraphDef has none; its placeholders are what it takes."
+        if meta_graph.is_lone_graph
+        else "No signature: the model was saved without one, so nothing can be called by name.",
         Listed(lambda _: meta_graph.signatures, lambda signature: _signature(meta_graph, signature)),
     )
 
@@ -284,7 +286,8 @@ def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Chil
 def _saved_objects(meta_graph: MetaGraph) -> Item:
     objects = meta_graph.objects
     if objects is None:
-        why = "it is damaged" if meta_graph.objects_damaged else "this is a TensorFlow 1 export"
+        without = "a GraphDef has none" if meta_graph.is_lone_graph else "this is a TensorFlow 1 export"
+        why = "it is damaged" if meta_graph.objects_damaged else without
         return _section("Objects", "none", f"No object graph: {why}.", None)
     return _objects(objects, meta_graph, None)
 
@@ -326,7 +329,7 @@ def _assets(meta_graph: MetaGraph) -> Item:
         "Assets",
         len(assets),
         f"{text.plural(len(assets), 'file')} that the graph reads: vocabularies and the like.",
-        "No assets: the graph reads no files.",
+        "No assets: a GraphDef names none." if meta_graph.is_lone_graph else "No assets: the graph reads no files.",
         Listed(
             lambda _: assets,
             lambda asset: Item(

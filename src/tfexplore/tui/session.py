@@ -457,7 +457,8 @@ def _facts(model: Model) -> list[str]:
     parts = [model.kind_name]
     if len(model.meta_graphs) == 1:
         meta_graph = model.meta_graphs[0]
-        parts.append(text.visible(",".join(meta_graph.tags)) or "(no tags)")
+        if not meta_graph.is_lone_graph:
+            parts.append(text.visible(",".join(meta_graph.tags)) or "(no tags)")
         try:
             parameters = sum(variable.parameters for variable in meta_graph.counted_variables)
             used, stored = len(meta_graph.counted_variables), len(meta_graph.variables)
