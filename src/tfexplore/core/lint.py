@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
@@ -30,7 +31,8 @@ _Cancel = threading.Event | None
 def lint(meta_graph: MetaGraph, cancel: _Cancel = None) -> list[str]:
     """Sentences about what leads nowhere in one MetaGraph and in the files that belong to it; none for a good one.
 
-    Takes time that grows with the graph: about 6 µs a node.
+    Takes time that grows with the graph: about 3 µs a node, three times that
+    where the nodes stand in no order in which they could run.
 
     Raises:
         Cancelled: `cancel` was set meanwhile.
@@ -136,10 +138,24 @@ def _signatures(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
     graph = meta_graph.graph
     graph.load(cancel)
     missing = Tally()
+
+    @cache  # a big node may be named again and again
+    def num_outputs(position: int) -> int | None:
+        node = graph.readable_node(position)
+        return graph.num_outputs(node) if node is not None else None
+
+    def has(tensor: str) -> bool:
+        name, output, _ = split_input(tensor)
+        position = graph.find(name)
+        if position is None or not output.isdecimal() or len(output) > 9:
+            return position is not None
+        count = num_outputs(position)
+        return count is None or int(output) < count
+
     for signature in meta_graph.signatures:
         for info in (*signature.inputs, *signature.outputs):
             for tensor in _tensors(info):
-                if not _has_tensor(meta_graph, tensor):
+                if not has(tensor):
                     missing.add(f"{short(signature.name)}: {short(info.name)} is {short(tensor)}")
     if missing.count:
         yield (
@@ -150,19 +166,6 @@ def _signatures(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
 
 def _tensors(info: TensorInfo) -> tuple[str, ...]:
     return info.sparse or info.components or ((info.tensor,) if info.tensor is not None else ())
-
-
-def _has_tensor(meta_graph: MetaGraph, tensor: str) -> bool:
-    graph = meta_graph.graph
-    name, output, _ = split_input(tensor)
-    position = graph.find(name)
-    if position is None:
-        return False
-    if not output.isdecimal() or len(output) > 9:
-        return True
-    node = graph.readable_node(position)
-    count = graph.num_outputs(node) if node is not None else None
-    return count is None or int(output) < count
 
 
 # -- variables --
@@ -183,8 +186,14 @@ def _variables(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         verb = "has" if len(without) == 1 else "have"
         yield f"{text.plural(len(without), 'variable')} {verb} no value in the checkpoint: {_first(without)}"
     different = Tally()
+
+    @cache  # several variables may have one key
+    def entry(key: str) -> tuple[int, tuple[int, ...], bool]:
+        found = checkpoint.entry(key)
+        return found.dtype, found.shape, bool(found.slices)
+
     for variable in meta_graph.variables:
-        case = _difference(meta_graph, variable)
+        case = _difference(variable, entry)
         if case:
             different.add(case)
     if different.count:
@@ -199,19 +208,18 @@ def _first(variables: list[Variable]) -> Tally:
     return found
 
 
-def _difference(meta_graph: MetaGraph, variable: Variable) -> str:
+def _difference(variable: Variable, entry: Callable[[str], tuple[int, tuple[int, ...], bool]]) -> str:
     """How a variable's dtype or shape differs from its key's; empty where it does not, or nothing tells."""
-    checkpoint = meta_graph.checkpoint
-    if checkpoint is None or variable.key is None or variable.slice_spec is not None or not variable.dtype:
+    if variable.key is None or variable.slice_spec is not None or not variable.dtype:
         return ""
     try:
-        entry = checkpoint.entry(variable.key)
+        dtype, shape, sliced = entry(variable.key)
     except ModelError:
         return ""
-    if entry.slices or (entry.dtype == variable.dtype % dtypes.REF and _fits(variable.shape, entry.shape)):
+    if sliced or (dtype == variable.dtype % dtypes.REF and _fits(variable.shape, shape)):
         return ""
     ours = f"{dtypes.name(variable.dtype)} {format_shape(variable.shape)}"
-    return f"{short(variable.name)} is {ours}, its key {dtypes.name(entry.dtype)} {format_shape(entry.shape)}"
+    return f"{short(variable.name)} is {ours}, its key {dtypes.name(dtype)} {format_shape(shape)}"
 
 
 def _fits(shape: Shape, stored: tuple[int, ...]) -> bool:
