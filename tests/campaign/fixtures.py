@@ -133,7 +133,12 @@ def write_text_graph(folder: Path) -> None:
 
 
 def _graph() -> bytes:
-    return bytes(_message().graph_def.SerializeToString())
+    message = _message().graph_def
+    # A GraphDef keeps no values of variables, which is worth a note.
+    kept = [node for node in message.node if b"VarHandleOp" not in node and b"call" not in node]
+    del message.node[:]
+    message.node.extend(kept)
+    return bytes(message.SerializeToString())
 
 
 def write_graph(folder: Path) -> None:
