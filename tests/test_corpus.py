@@ -1,0 +1,88 @@
+"""Every file and folder of the corpus has a row in `corpus_table.tsv`: the kind it opens as, or its exact sentence.
+
+`python tests/test_corpus.py` writes the table anew: read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TABLE = Path(__file__).resolve().parent / "corpus_table.tsv"
+if __name__ == "__main__":
+    sys.path[:0] = [str(TABLE.parent.parent / "src"), str(TABLE.parent)]
+
+from campaign.looking import look  # noqa: E402
+from tfexplore.core import text  # noqa: E402
+from tfexplore.core.opener import open_model  # noqa: E402
+from tfexplore.errors import TfexploreError  # noqa: E402
+
+# The deadline of a hang; what is asked for here takes far below a second.
+HANG = 10.0
+
+
+def outcomes(corpus: Path) -> Iterator[tuple[str, str]]:
+    """(path below the corpus, the kind it opens as or the sentence) of every file and folder."""
+    for top in ("models", "hostile"):
+        for path in sorted((corpus / top).rglob("*")):
+            yield path.relative_to(corpus).as_posix(), outcome(path, corpus)
+
+
+def outcome(path: Path, corpus: Path) -> str:
+    try:
+        with open_model(str(path)) as model:
+            noted = f", {len(model.notes)} notes" if model.notes else ""
+            return model.kind + noted
+    except TfexploreError as error:
+        return text.visible(str(error)).replace(str(corpus), "{corpus}")
+
+
+def table() -> dict[str, str]:
+    found = {}
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        name, _, expected = line.partition("\t")
+        found[name] = expected
+    return found
+
+
+def test_every_file_has_its_answer(corpus: Path) -> None:
+    expected = table()
+    found = dict(outcomes(corpus))
+    assert sorted(found) == sorted(expected)
+    assert {name: answer for name, answer in found.items() if answer != expected[name]} == {}
+
+
+def test_every_file_of_the_archive_has_an_answer(corpus: Path, tmp_path: Path) -> None:
+    with tarfile.open(corpus / "hostile" / "mutants.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    verdicts: Counter[str] = Counter()
+    folders = sorted({Path(folder) for folder, _, files in os.walk(tmp_path) if files})
+    for folder in folders:
+        for path in (folder, *sorted(folder.iterdir())):
+            os.utime(path, (0, 0))
+        started = time.monotonic()
+        looked = look(str(folder))
+        assert time.monotonic() - started < HANG, folder
+        assert looked.wrong == "", folder
+        verdicts[looked.verdict] += 1
+    assert len(folders) > 400
+    assert sum(verdicts.values()) == len(folders)
+    assert verdicts["refused"] > 5
+    assert verdicts["told"] > 100
+
+
+@pytest.mark.parametrize("name", ["models", "hostile"])
+def test_the_table_covers_both_parts(name: str) -> None:
+    assert sum(path.startswith(f"{name}/") for path in table()) > 80
+
+
+if __name__ == "__main__":
+    folder = Path(os.environ.get("TFEXPLORE_CORPUS") or TABLE.parents[2] / "shared" / "corpus").resolve()
+    TABLE.write_text("".join(f"{name}\t{answer}\n" for name, answer in outcomes(folder)), encoding="utf-8")
