@@ -246,7 +246,7 @@ def test_flipped_bytes_raise_only_our_errors(tmp_path: Path) -> None:
                 outcomes.add("opened")
             except TfexploreError as error:
                 outcomes.add(type(error).__name__)
-    assert outcomes == {"opened", "NotAModelError"}
+    assert outcomes == {"opened", "CorruptError"}
 
 
 def test_an_error_s_offset_is_where_the_message_breaks() -> None:

@@ -20,7 +20,7 @@ from tfexplore.formats.files import RandomAccessFile, os_error
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 # Files of a folder without models that are looked at for a word about it, and how the names of such files end.
 _LOOKED_AT = 50
-_OTHER_MODELS = (".keras", ".h5", ".hdf5", ".tflite", ".onnx", ".json", ".cpb", ".pt", ".safetensors")
+_OTHER_MODELS = (".keras", ".h5", ".hdf5", ".tflite", ".tfl", ".onnx", ".json", ".cpb", ".pt", ".safetensors")
 Progress = Callable[[str], None]
 
 
@@ -271,6 +271,9 @@ def _open_file(path: str, cancel: threading.Event | None, tell: Progress) -> Mod
     if name == checkpoint_state.STATE_FILE or found.kind == probe.CHECKPOINT_STATE:
         return _open_training_directory(path, folder or ".", cancel, tell)
     if name.endswith(".index"):
+        if not _size(path):
+            what = "the file is empty (0 bytes), expected a checkpoint index"
+            raise CorruptError(what, path=path, hint="save or copy the checkpoint again")
         raise CorruptError("this is no checkpoint index: the table's magic number is missing at its end", path=path)
     if name == saved_model.FILE_NAME or found.kind.removesuffix(probe.TEXT) == SAVED_MODEL:
         return _open_saved_model(path, path, cancel, tell)

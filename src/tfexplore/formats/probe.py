@@ -170,7 +170,10 @@ def _gzipped(head: bytes) -> Probed:
     found = _of_content(inside, 1 << 62)
     if found.kind in (FOREIGN, CHECKPOINT_STATE):
         tar = inside.startswith(b"ustar", 257)
-        return _foreign("a packed tar archive (.tar.gz)" if tar else f"a gzip file with {found.sentence}", _UNPACK)
+        what = found.sentence or "a checkpoint state file"
+        if what.startswith(UNKNOWN):
+            what = f"something inside that tfexplore does not know{what.removeprefix(UNKNOWN)}"
+        return _foreign("a packed tar archive (.tar.gz)" if tar else f"a gzip file with {what}", _UNPACK)
     return found._replace(gzipped=True)
 
 

@@ -110,7 +110,8 @@ def _versioned(fields: list[_Field]) -> str | None:
         if _ONNX.get(field.number) != field.wire_type:
             return None
         if field.number == 2:
-            return ONNX if fields[0].length < 100 and field.content.isascii() and field.length < 200 else None
+            named = 0 < field.length < 200 and field.content.isascii() and b"\0" not in field.content
+            return ONNX if fields[0].length < 100 and named else None
         if field.number in (7, 8) and field.wire_type == 2 and fields[0].length < 100:
             return ONNX
     return SAVED_MODEL if len(fields) == 1 and fields[0].length <= 1 else None
