@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cli.conftest import process
+from core.bounded import MEGABYTE, peak_memory
 from core.opening import bundle, opened, refused
 from core.test_training_directories import latest, names, state
 from formats.table_writer import Partition
@@ -136,3 +137,53 @@ def test_commands_show_each_fuzz_table(corpus: Path, name: str) -> None:
     facts = json.loads(summary.stdout)
     assert (facts["kind"], facts["keys"], facts["variables"]) == (CHECKPOINT, 1, int(where != "entry"))
     assert facts["notes"] == (["1 key with a damaged entry"] if where == "entry" else [])
+
+
+def keys(path: Path) -> list[str]:
+    model = opened(path)
+    assert isinstance(model, Model), repr(model)
+    assert model.checkpoint is not None
+    return model.checkpoint.keys
+
+
+def test_the_file_that_was_named_is_opened(tmp_path: Path) -> None:
+    write_v1(tmp_path / "x", {b"lone": FLOATS})
+    write_v1(tmp_path / "x-00000-of-00001", {b"shard": FLOATS})
+    assert keys(tmp_path / "x") == ["lone"]
+    assert keys(tmp_path / "x-00000-of-00001") == ["shard"]
+
+
+def test_of_two_sets_of_shards_the_named_one_is_opened(tmp_path: Path) -> None:
+    write_v1(tmp_path / "x-00000-of-00001", {b"one": FLOATS})
+    write_sharded(tmp_path / "x", {b"p": PARTS}, 2)
+    assert keys(tmp_path / "x-00000-of-00001") == ["one"]
+    assert keys(tmp_path / "x-00001-of-00002") == ["p"]
+    assert keys(tmp_path / "x") == ["p"]
+
+
+def test_a_damaged_file_is_never_taken_for_an_index(tmp_path: Path) -> None:
+    write_v1(tmp_path / "good", {b"a": FLOATS, b"b": FLOATS}, block_size=1)
+    data = (tmp_path / "good").read_bytes()
+    for at in range(len(data) - 8):  # the last eight tell a table
+        (tmp_path / "bad").write_bytes(data[:at] + bytes((data[at] ^ 1,)) + data[at + 1 :])
+        assert "under another name" not in str(opened(tmp_path / "bad"))
+
+
+def test_more_values_than_the_shape_has_take_no_memory(tmp_path: Path) -> None:
+    from formats.v1_writer import data, listed, meta, slice_key, whole, write_entries
+
+    scalar = whole(0)
+    stored = data(b"w", scalar, b"\x42\x00" * 10_000_000)
+    entries = {b"": meta([listed(b"w", 7, [], [scalar])]), slice_key(b"w", scalar): stored}
+    write_entries(tmp_path / "many", entries, snappy=True)
+    code = """
+from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.errors import CorruptError
+try:
+    Checkpoint(sys.argv[1]).read("w", limit=64 << 20)
+except CorruptError:
+    pass
+else:
+    sys.exit("it was read")
+"""
+    assert peak_memory(code, tmp_path / "many") < 256 * MEGABYTE

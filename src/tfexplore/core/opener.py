@@ -254,7 +254,7 @@ def _open_file(path: str, cancel: threading.Event | None, tell: Progress) -> Mod
         found = probe.probe(file)
     if found.kind == probe.CHECKPOINT_V1:
         prefix = checkpoint_v1.prefix_of(path)
-        return _open_checkpoint(path, prefix if checkpoint_v1.shard_files(prefix) else path, cancel, tell)
+        return _open_checkpoint(path, prefix if path in checkpoint_v1.shard_files(prefix) else path, cancel, tell)
     if found.kind == probe.INDEX:
         if name.endswith(".index"):
             return _open_checkpoint(path, path.removesuffix(".index"), cancel, tell)

@@ -65,6 +65,7 @@ def read_slice(
 def _parse(raw: bytes, path: str, key: bytes, place: Place, entry: BundleEntry) -> Array:
     try:
         found = lean("SavedTensorSlices").FromString(raw)
+        _check_fields(found.data.data, path, place, entry)
         message = lean("TensorProto").FromString(found.data.data)
     except DecodeError as error:
         raise CorruptError(
@@ -75,6 +76,30 @@ def _parse(raw: bytes, path: str, key: bytes, place: Place, entry: BundleEntry) 
     if len(values) != entry.elements:
         raise _wrong_count(len(values), path, place, entry)
     return values.reshape(entry.shape)
+
+
+def _check_fields(tensor: bytes, path: str, place: Place, entry: BundleEntry) -> None:
+    """Refuses a large TensorProto of more fields than its values need: as a message each takes far more memory."""
+
+    def fail(what: str, _: int) -> ModelError:
+        return CorruptError(f"the values of {named(entry.key)} cannot be read: {what}", path=path, offset=place.offset)
+
+    left = entry.elements + _MAX_FIELDS
+    position, end = 0, len(tensor) if len(tensor) > _MAX_NAME else 0
+    while position < end:
+        left -= 1
+        if left < 0:
+            raise fail(f"more are stored than the {entry.elements:,} of {list(entry.shape)}", position)
+        tag, position = read_varint(tensor, position, end, 32, fail)
+        if tag & 7 == _LENGTH:
+            size, position = read_varint(tensor, position, end, 64, fail)
+            position += size
+        elif tag & 7 == 0:
+            _, position = read_varint(tensor, position, end, 64, fail)
+        elif tag & 7 in (1, 5):
+            position += 8 if tag & 7 == 1 else 4
+        else:
+            raise fail("a field has a wire type that no such file uses", position)
 
 
 def _wrong_count(count: int, path: str, place: Place, entry: BundleEntry) -> CorruptError:

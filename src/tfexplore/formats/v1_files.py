@@ -28,17 +28,19 @@ def prefix_of(path: str) -> str:
 def shard_files(prefix: str) -> list[str]:
     """The files of the V1 checkpoint of that prefix, by shard; empty where there is none.
 
-    A lone file is one of one shard. Where shards are missing, their names are among the files all the same.
+    A lone file is one of one shard. Where shards are missing, their names are among the files all the same. Of several
+    sets of shards that is meant to which `prefix` belongs, else the largest.
     """
     if prefix_of(prefix) == prefix and is_v1_file(prefix):
         return [prefix]
+    meant = int(prefix[-5:]) if prefix_of(prefix) != prefix else None
     prefix = prefix_of(prefix)
     folder, base = os.path.split(prefix)
     try:
         names = sorted(name for name in os.listdir(folder or ".") if _SHARD.search(name) and prefix_of(name) == base)
     except (OSError, ValueError):
         return []
-    for count in sorted({int(name[-5:]) for name in names}, reverse=True):
+    for count in sorted({int(name[-5:]) for name in names}, key=lambda count: (count != meant, -count)):
         ours = [name for name in names if int(name[-5:]) == count and int(name[-14:-9]) < count]
         if count <= MAX_SHARDS and any(is_v1_file(os.path.join(folder, name)) for name in ours):
             return [f"{prefix}-{shard:05d}-of-{count:05d}" for shard in range(count)]
@@ -65,7 +67,8 @@ def is_v1(file: RandomAccessFile) -> bool:
     try:
         table = Table(file, max_block=_MAX_BLOCK)
     except ModelError:
-        return False
+        # What it was cannot be told any more but by its name; whoever opens it says what is damaged.
+        return not file.path.endswith(".index")
     # Where the first block is spoilt, the second still tells.
     return any(_begins_as_v1(file, table, number) for number in range(min(table.block_count, 2)))
 
