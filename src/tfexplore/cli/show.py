@@ -13,7 +13,6 @@ from tfexplore.cli import diagnostics, output
 from tfexplore.cli.output import Column, cell
 from tfexplore.cli.target import open_target
 from tfexplore.core import text
-from tfexplore.core.collection import several
 from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
 from tfexplore.core.sections import SECTIONS, Options, Section, section
 from tfexplore.core.summary import damage
@@ -100,6 +99,8 @@ def _damage(model: Model, name: str, options: Options) -> list[str]:
 def _refuse_idle(model: Model, name: str, options: Options) -> None:
     """An option that a section does not heed would give an answer to another question."""
     if model.kind == COLLECTION and name != "summary":
+        from tfexplore.core.collection import several
+
         raise UsageError(several(model))
     if options.function is not None and name not in ("nodes", "ops", "tensors"):
         raise UsageError(f"--function goes with nodes, ops and tensors, not with {name}")

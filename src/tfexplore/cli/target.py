@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tfexplore.cli import diagnostics
-from tfexplore.core.collection import choose
 from tfexplore.core.model import COLLECTION, Model
 from tfexplore.core.opener import open_model
 
@@ -20,6 +19,9 @@ def open_target(path: str, *, quiet: bool) -> Model:
     model = open_model(path)
     if model.kind != COLLECTION:
         return model
+    # Imported here: it takes as long as reading a small model, and few paths are folders of models.
+    from tfexplore.core.collection import choose
+
     choice = choose(model)
     if choice is None:
         return model

@@ -12,7 +12,7 @@ from tfexplore.core.detail_stored import stored_blocks
 from tfexplore.core.functions import Function
 from tfexplore.core.graph import Consumer, Graph, Input, Tensor
 from tfexplore.core.items import Cancel
-from tfexplore.core.joins import CALLS, called_functions
+from tfexplore.core.joins import CALLS
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.shapes import format_shape, num_elements
 from tfexplore.core.signatures import TensorInfo
@@ -33,7 +33,7 @@ from tfexplore.core.summary import notes
 from tfexplore.core.variables import Variable
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
-from tfexplore.formats.graph_def import Node, split_input
+from tfexplore.formats.graph_def import Node, called_functions, split_input
 
 # More variables than this behind one node (a call of the whole model) get a block of their own.
 _FEW = 2

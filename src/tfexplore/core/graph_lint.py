@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tfexplore.core import text
-from tfexplore.core.joins import called_functions
 from tfexplore.errors import Cancelled, CorruptError
-from tfexplore.formats.graph_def import decode_node
+from tfexplore.formats.graph_def import called_functions, decode_node
 from tfexplore.formats.proto import DecodeError, lean
 
 _CHECK_EVERY = 4096

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
 from tfexplore.errors import ModelError
-from tfexplore.formats.graph_def import Node, split_input
+from tfexplore.formats.graph_def import Node, called_functions, split_input
 
 if TYPE_CHECKING:
     from tfexplore.core.graph import Graph
@@ -35,21 +35,6 @@ _FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # What may lie between a restored value and its assignment.
 _PASSED_ON = ("Identity", "Reshape", "Cast")
 _MAX_PASSED_ON = 8
-
-
-def called_functions(node: Node, attrs: tuple[str, ...]) -> list[str]:
-    """The functions that a node names in these attributes."""
-    found = []
-    for name in attrs:
-        value = node.attr(name)
-        kind = value.WhichOneof("value") if value is not None else None
-        if value is None:
-            continue
-        if kind == "func":
-            found.append(text.decode(value.func.name))
-        elif kind == "list":
-            found.extend(text.decode(part.name) for part in value.list.func)
-    return found
 
 
 def restored_arguments(graph: Graph) -> dict[str, str]:

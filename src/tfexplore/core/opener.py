@@ -6,10 +6,10 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tfexplore.core import graph_files
 from tfexplore.core.checkpoint import Checkpoint, index_file
-from tfexplore.core.collection import DEPTH, OnFound, open_collection
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import CHECKPOINT, SAVED_MODEL, TRAINING_DIRECTORY, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
@@ -18,6 +18,9 @@ from tfexplore.formats import checkpoint_state, checkpoint_v1, probe, saved_mode
 from tfexplore.formats.files import RandomAccessFile, os_error
 
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
+if TYPE_CHECKING:
+    from tfexplore.core.collection import OnFound
+
 # Files of a folder without models that are looked at for a word about it, and how the names of such files end.
 _LOOKED_AT = 50
 _OTHER_MODELS = (".keras", ".h5", ".hdf5", ".tflite", ".tfl", ".onnx", ".json", ".cpb", ".pt", ".safetensors")
@@ -78,6 +81,8 @@ def _open_folder(path: str, cancel: threading.Event | None, tell: Progress, on_f
         raise NotAModelError(
             "no model lies here: there is a variables folder, but saved_model.pb is missing", path=path, hint=hint
         )
+    from tfexplore.core.collection import DEPTH, open_collection
+
     found = open_collection(path, cancel=cancel, progress=tell, on_found=on_found)
     if found.found:
         return found

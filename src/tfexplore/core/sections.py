@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
-from tfexplore.core.collection import several
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import COLLECTION, Model
 from tfexplore.core.natural import natural_key
@@ -96,6 +95,8 @@ def section(model: Model, name: str, options: Options | None = None) -> Section:
 def _found(model: Model, name: str) -> Section:
     """The models of a folder, as its summary; of other sections it has none."""
     if name != "summary":
+        from tfexplore.core.collection import several
+
         raise UsageError(several(model))
     return Section(
         model.found,

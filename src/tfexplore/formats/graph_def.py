@@ -56,6 +56,21 @@ def decode_node(raw: bytes, *, path: str) -> Node:
     )
 
 
+def called_functions(node: Node, attrs: tuple[str, ...]) -> list[str]:
+    """The functions that a node names in these attributes."""
+    found = []
+    for name in attrs:
+        value = node.attr(name)
+        kind = value.WhichOneof("value") if value is not None else None
+        if value is None:
+            continue
+        if kind == "func":
+            found.append(_text(value.func.name))
+        elif kind == "list":
+            found.extend(_text(part.name) for part in value.list.func)
+    return found
+
+
 def split_input(name: str) -> tuple[str, str, bool]:
     """Takes a NodeDef's input apart: (node or argument, what follows the first colon, is it a control input).
 
