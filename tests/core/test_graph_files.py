@@ -149,7 +149,7 @@ try:
 except ModelError:
     pass
 """
-    assert peak_memory(code, path) < 1500 * MEGABYTE
+    assert peak_memory(code, path) < 256 * MEGABYTE
 
 
 FOREIGN = {

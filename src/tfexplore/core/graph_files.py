@@ -73,7 +73,7 @@ def _from_binary(
         return file.read_all(MAX_BYTES), ()
     data = bytearray()
     try:
-        for piece in gzipped.iter_unpacked(file, cancel):
+        for piece in gzipped.iter_unpacked(file, cancel, held=True):
             data += piece
     except CorruptError as error:  # what came before it is whole
         return bytes(data), (error,)

@@ -13,6 +13,8 @@ from tfexplore.formats.table import check_cancel
 PIECE = 1 << 18
 # A graph of 73.6 MB of text takes 200 KB packed, 368 times less.
 _MOST, _MOST_PER_BYTE = 128 << 20, 400
+# The same graph in binary form is a fourth of that, and is held as a whole.
+_MOST_HELD, _MOST_HELD_PER_BYTE = 64 << 20, 150
 
 
 def iter_pieces(file: RandomAccessFile, cancel: threading.Event | None = None) -> Iterator[bytes]:
@@ -27,15 +29,21 @@ def iter_pieces(file: RandomAccessFile, cancel: threading.Event | None = None) -
         yield file.pread(offset, min(PIECE, file.size - offset))
 
 
-def iter_unpacked(file: RandomAccessFile, cancel: threading.Event | None = None) -> Iterator[bytes]:
+def iter_unpacked(
+    file: RandomAccessFile, cancel: threading.Event | None = None, *, held: bool = False
+) -> Iterator[bytes]:
     """A gzip file unpacked, all its members one after the other, in pieces.
+
+    Args:
+        held: whether the pieces are kept, for which the bounds are narrower.
 
     Raises:
         CorruptError: it is damaged or cut off.
         UnsupportedError: it unpacks to far more than such a file should.
         Cancelled: `cancel` was set.
     """
-    left = _MOST + _MOST_PER_BYTE * file.size
+    most = _MOST_HELD + _MOST_HELD_PER_BYTE * file.size if held else _MOST + _MOST_PER_BYTE * file.size
+    left = most
     unpacker = zlib.decompressobj(31)
     for number, piece in enumerate(iter_pieces(file, cancel)):
         while piece:
@@ -47,7 +55,7 @@ def iter_unpacked(file: RandomAccessFile, cancel: threading.Event | None = None)
             left -= len(data)
             if left < 0:
                 raise UnsupportedError(
-                    f"the gzip file unpacks to over {_MOST + _MOST_PER_BYTE * file.size:,} bytes",
+                    f"the gzip file unpacks to over {most:,} bytes",
                     path=file.path,
                     hint="unpack it and open what is inside",
                 )
