@@ -18,7 +18,7 @@ from tfexplore.core.sidecars import Sidecars
 from tfexplore.core.signatures import Signature, signatures, tensor_info
 from tfexplore.core.variables import Variable
 from tfexplore.errors import CorruptError
-from tfexplore.formats import wire
+from tfexplore.formats import parts, wire
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.salvage import damaged_nodes
 from tfexplore.formats.saved_model import asset_path
@@ -167,12 +167,13 @@ class MetaGraph:
 
     @cached_property
     def collections(self) -> dict[str, Any]:
-        """CollectionDef messages by name; those that cannot be decoded are left out."""
+        """CollectionDef messages by name; those that cannot be decoded, or only at any cost, are left out."""
         found = {}
         for entry in self._message.collection_def:
             try:
+                parts.check_parts("CollectionDef", entry.value, path=self.path)
                 found[text.decode(entry.key)] = lean("CollectionDef").FromString(entry.value)
-            except DecodeError:
+            except (CorruptError, DecodeError):
                 continue
         return found
 

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from tfexplore.core import text
-from tfexplore.formats import wire
+from tfexplore.formats import parts
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.salvage import salvage
 
@@ -203,7 +203,7 @@ def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
     """
     message, damage = salvage(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
     if damage and not any(part.ListFields() for part in message.nodes) and not message.concrete_functions:
-        message = wire.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
+        message = parts.decode(lean("SavedObjectGraph"), raw, path=path, what="SavedObjectGraph", offset=None)
     functions: dict[str, tuple[int, ...]] = {}
     damaged = [f"the object graph is damaged: {error}" for error in damage]
     decode = lean("SavedConcreteFunction").FromString
@@ -221,7 +221,7 @@ def trackable_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
     Raises:
         CorruptError: the bytes are no TrackableObjectGraph.
     """
-    message = wire.decode(lean("TrackableObjectGraph"), raw, path=path, what="TrackableObjectGraph", offset=None)
+    message = parts.decode(lean("TrackableObjectGraph"), raw, path=path, what="TrackableObjectGraph", offset=None)
     return ObjectGraph(message.nodes)
 
 
