@@ -8,7 +8,7 @@ import zlib
 from typing import NamedTuple
 
 from tfexplore.errors import ModelError, NotAModelError
-from tfexplore.formats import checkpoint_v1, probe_zip
+from tfexplore.formats import checkpoint_v1
 from tfexplore.formats.files import RandomAccessFile
 from tfexplore.formats.probe_message import (
     DEBUG_INFO,
@@ -21,7 +21,7 @@ from tfexplore.formats.probe_message import (
     SAVED_MODEL,
     message_kind,
 )
-from tfexplore.formats.probe_wire import Source
+from tfexplore.formats.probe_wire import Source, Unpacked
 from tfexplore.formats.table import crc32c, is_table, mask
 
 HEAD = 1 << 16
@@ -66,7 +66,7 @@ _DATA = "it holds data, not a model"
 _WEIGHTS = "it holds weights and no graph: load it where it was saved from"
 
 # What a file begins with, and what it is; by what to do about it.
-_SIGNATURES: dict[str | None, tuple[tuple[bytes, str], ...]] = {
+_SIGNATURES: dict[str, tuple[tuple[bytes, str], ...]] = {
     "save it unchunked: tf.saved_model.save without experimental_image_format": (
         (bytes.fromhex("83af70d10d884a3f"), "a SavedModel or GraphDef in chunked form (.cpb)"),
     ),
@@ -83,7 +83,7 @@ _SIGNATURES: dict[str | None, tuple[tuple[bytes, str], ...]] = {
     ),
     _DATA: ((b"PAR1", "a Parquet file"), (b"SQLite format 3\x00", "an SQLite database")),
     _UNPACK: (
-        (b"BZh", "a file packed with bzip2"),
+        *((b"BZh%d1AY&SY" % level, "a file packed with bzip2") for level in range(1, 10)),
         (b"\xfd7zXZ\x00", "a file packed with xz"),
         (b"\x28\xb5\x2f\xfd", "a file packed with zstd"),
         (b"\x04\x22\x4d\x18", "a file packed with lz4"),
@@ -96,7 +96,7 @@ _SIGNATURES: dict[str | None, tuple[tuple[bytes, str], ...]] = {
         (b"\xff\xd8\xff", "a JPEG picture"),
         (b"GIF8", "a GIF picture"),
         (b"%PDF-", "a PDF document"),
-        (b"MZ", "a Windows program or library"),
+        (b"MZ\x90\x00", "a Windows program or library"),
     ),
 }
 _RIFF = {b"WAVE": "a WAV recording", b"WEBP": "a WebP picture", b"AVI ": "an AVI video"}
@@ -109,6 +109,7 @@ _PARTS = {
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _BEGINS_TEXT = re.compile(rb"[A-Za-z_#]")
 _ROOTS = {"SavedModel": SAVED_MODEL, "MetaGraphDef": META_GRAPH, "GraphDef": GRAPH_DEF}
+_MEDIAPIPE = re.compile(rb"\bcalculator ?:")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _COPY = {
@@ -155,8 +156,10 @@ def probe(file: RandomAccessFile) -> Probed:
                 return _foreign(what, hint)
     if head.startswith(b"RIFF"):
         return _foreign(_RIFF.get(head[8:12], "a sound or video file (RIFF)"), _OTHER_TOOL)
-    if head.startswith(probe_zip.SIGNATURES):
-        return _zip(probe_zip.zip_names(file, head))
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        from tfexplore.formats.probe_zip import zip_names
+
+        return _zip(zip_names(file, head))
     return _of_content(file, head)
 
 
@@ -199,19 +202,6 @@ def _is_record(head: bytes) -> bool:
     return len(head) >= 12 and struct.unpack_from("<I", head, 8)[0] == mask(crc32c(head[:8]))
 
 
-class _Unpacked(NamedTuple):
-    """The beginning of what a gzip file unpacks to."""
-
-    data: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def pread(self, offset: int, length: int) -> bytes:
-        return self.data[offset : offset + length]
-
-
 def _gzipped(file: RandomAccessFile, head: bytes) -> Probed:
     try:
         found, inside = _of_unpacked(head, HEAD)
@@ -240,7 +230,7 @@ def _of_unpacked(packed: bytes, most: int) -> tuple[Probed, bytes]:
     """
     unpacker = zlib.decompressobj(31)
     inside = unpacker.decompress(packed, most)
-    return _of_content(_Unpacked(inside), inside[:HEAD], cut=not unpacker.eof), inside
+    return _of_content(Unpacked(inside), inside[:HEAD], cut=not unpacker.eof), inside
 
 
 # -- archives --
@@ -253,7 +243,7 @@ def _zip(names: list[bytes]) -> Probed:
     if any(name in names for name in (b"config.json", b"metadata.json", b"model.weights.h5")):
         return _foreign("a Keras archive (.keras)", f"load it in Keras, then {_EXPORT}")
     if any(name.endswith(b"data.pkl") for name in last):
-        return _foreign("a PyTorch archive", _OTHER_TOOL)
+        return _foreign("a PyTorch archive", f"load it in PyTorch: {_OTHER_TOOL}")
     if names and all(name.endswith(b".npy") for name in names):
         return _foreign("an archive of NumPy arrays (.npz)", "look at it with numpy.load(FILE)")
     return _foreign("a zip archive", _UNPACK)
@@ -278,6 +268,8 @@ def _text(head: bytes, cut: bool, *, is_message: bool) -> Probed:
         from tfexplore.formats.text_root import text_root
 
         root = text_root(stripped)
+        if root == "GraphDef" and _MEDIAPIPE.search(stripped[:4096]):
+            return _foreign("a MediaPipe graph", _OTHER_TOOL)
         if root is not None:
             return Probed(_ROOTS[root] + TEXT)
     if lower.startswith((b"<!doctype html", b"<html", b"<head")):
@@ -287,8 +279,9 @@ def _text(head: bytes, cut: bool, *, is_message: bool) -> Probed:
     if b"/annex/objects/" in stripped[:256]:
         return _foreign("a git-annex pointer in place of the file", "run: git annex get")
     if not _is_text(head, cut):
-        what = "a protobuf message, but none of TensorFlow's graphs" if is_message else "its first bytes are"
-        return _foreign(f"{UNKNOWN}: {what}" + ("" if is_message else f" {head[:8].hex(' ')}"), _OTHER_TOOL)
+        message = "a protobuf message that is no SavedModel, MetaGraph or GraphDef"
+        what = message if is_message else f"its first bytes are {head[:8].hex(' ')}"
+        return _foreign(f"{UNKNOWN}: {what}", _OTHER_TOOL)
     if stripped.startswith((b"{", b"[")):
         return _json(head)
     if re.search(rb"^(import|from|def|class) ", stripped[:4096], re.M):

@@ -32,11 +32,14 @@ _FIELDS = {
     META_GRAPH: dict.fromkeys(range(1, 8), 2),
     GRAPH_DEF: {1: 2, 2: 2, 3: 0, 4: 2, 5: 2},
 }
+_NO_NODES = {(2, 2), (3, 0), (4, 2), (5, 2)}
 _META_INFO = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 0, 8: 2}
 _OP_DEF = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 8: 2, 16: 0, 17: 0, 18: 0, 19: 0, 20: 2, 21: 0}
 _FINGERPRINT = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: 2, 7: 2}
 _ONNX = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _NAME = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.>/-"
+# What a text is made of; the tags of a name and an op are not.
+_PRINTED = b"\t\n\r\f" + bytes(range(0x20, 0x100))
 _SOURCES = (b".py", b".cc", b".h")
 # Fields of a node and parts of a list that are looked at.
 _LOOKED_AT, _TRIED = 512, 4
@@ -67,6 +70,8 @@ def message_kind(source: Source, head: bytes) -> str | None:
     Raises:
         ModelError: the file cannot be read.
     """
+    if not (head[:256].translate(None, _PRINTED) or head.translate(None, _PRINTED)):
+        return None  # a text
     wire = Wire(source, head)
     fields: list[Field] = []
     maybe: str | None = None
@@ -92,13 +97,18 @@ def _of_fields(wire: Wire, fields: list[Field], maybe: str | None) -> str | None
             return beside
     if _is_onnx(wire, fields, types):
         return ONNX
+    is_whole = fields[-1].whole and fields[-1].end == wire.size
     if maybe is None and types <= _FIELDS[SAVED_MODEL].items() and _begins_as_saved_model(wire, fields):
-        maybe = SAVED_MODEL
+        return SAVED_MODEL
+    if maybe is None and types <= _NO_NODES and any(_is_version_def(wire, field) for field in fields):
+        return GRAPH_DEF
+    # A whole MetaGraphDef has a graph, the version of its writer, or signatures.
     if maybe in _FIELDS and types <= _FIELDS[maybe].items():
-        return maybe
-    last = fields[-1]
-    is_whole = last.whole and last.end == wire.size > 8 and any(field.wire_type == 2 for field in fields)
-    return OTHER if is_whole else None
+        if maybe != META_GRAPH or not is_whole or (5, 2) in types:
+            return maybe
+    # Of bytes that only happen to be fields up to the last one, most have fields that few messages have.
+    is_usual = fields[0].wire_type in (0, 2) and any(kind == 2 for _, kind in types) and max(types)[0] < 100
+    return OTHER if is_whole and is_usual and wire.size > 8 else None
 
 
 def _of_field(wire: Wire, field: Field, depth: int) -> _Role:
@@ -114,11 +124,11 @@ def _of_field(wire: Wire, field: Field, depth: int) -> _Role:
             return _Role(_LIBRARY)  # a GradientDef
         inside = _of_message(wire, field, depth + 1)
         return _Role(_HOLDS.get(inside.name or ""), inside.sure)
-    if field.number == 4 and _is_version_def(wire, field):
+    if depth and _is_version_def(wire, field):
         return _Role(GRAPH_DEF)
-    # A collection, a signature, and the objects, which some writers put first.
-    is_meta_graph = field.number in (4, 5) and _is_entry(wire, field)
-    if is_meta_graph or (field.number == 7 and wire.value(field)[:1] in (b"\x0a", b"\x12")):
+    # Some writers put the objects first.
+    is_objects = field.number == 7 and wire.value(field)[:1] in (b"\x0a", b"\x12") and (depth or not field.whole)
+    if is_objects or (field.number == 5 and _is_signature(wire, field)):
         return _Role(META_GRAPH)
     return _NONE
 
@@ -228,8 +238,21 @@ def _is_entry(wire: Wire, field: Field, *, text: bool = False) -> bool:
     return _is_text(values.get(1, b"")) and (not text or _is_text(values.get(2, b"")))
 
 
+def _is_signature(wire: Wire, field: Field) -> bool:
+    """An entry of the signatures: SignatureDef has maps as 1, 2 and 4, and 3 its method."""
+    if not _is_entry(wire, field):
+        return False
+    found = [inside for value in wire.inside(field) if value.number == 2 for inside in islice(wire.inside(value), 4)]
+    return bool(found) and all(
+        _is_entry(wire, inside) if inside.number in (1, 2, 4) else inside.number == 3 and _is_text(wire.value(inside))
+        for inside in found
+    )
+
+
 def _is_version_def(wire: Wire, field: Field) -> bool:
     """VersionDef: 1 producer, 2 min_consumer, 3 bad_consumers."""
+    if field.number != 4 or field.end - field.start > 100:
+        return False
     fields = list(islice(wire.inside(field), _LOOKED_AT))
     numbers = all(found.wire_type == 0 or (found.number == 3 and found.wire_type == 2) for found in fields)
     return bool(fields) and numbers and all(found.number <= 3 for found in fields)
@@ -276,7 +299,8 @@ def _is_onnx(wire: Wire, fields: list[Field], types: set[tuple[int, int]]) -> bo
 
 def _begins_as_saved_model(wire: Wire, fields: list[Field]) -> bool:
     """1 the schema version, which is 1; 2 MetaGraphDefs that are empty, or so damaged that nothing in them is known."""
-    if not any(field.number == 1 and field.value <= 1 for field in fields):
+    numbers = {field.number for field in fields}
+    if not any(field.number == 1 and field.value == 1 for field in fields) or (2 not in numbers and wire.size != 2):
         return False
     for field in fields:
         if field.number == 2 and field.start < field.end:

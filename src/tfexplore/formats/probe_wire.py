@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+
+from tfexplore.formats.files import RandomAccessFile
 
 # What one answer costs at most, whatever the bytes are: fields that are looked at, and reads.
 MAX_STEPS = 4_096
@@ -12,13 +14,21 @@ _WINDOW = 1_024
 _MAX_VALUE = 256
 
 
-class Source(Protocol):
-    """Bytes that can be read at any place: a file, or the beginning of what one unpacks to."""
+class Unpacked:
+    """The beginning of what a file unpacks to, to be read as a file is."""
 
-    size: int
+    __slots__ = ("_data", "size")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
 
     def pread(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes at `offset`."""
+        """What is there of `length` bytes at `offset`."""
+        return self._data[offset : offset + length]
+
+
+Source = RandomAccessFile | Unpacked
 
 
 class Field(NamedTuple):

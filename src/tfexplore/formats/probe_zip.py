@@ -9,7 +9,6 @@ import struct
 
 from tfexplore.formats.files import RandomAccessFile
 
-SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _TAIL = 1 << 16
 _MAX_DIRECTORY = 1 << 18
 
