@@ -36,6 +36,7 @@ _NO_NODES = {(2, 2), (3, 0), (4, 2), (5, 2)}
 _META_INFO = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 7: 0, 8: 2}
 _OP_DEF = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2, 6: 2, 8: 2, 16: 0, 17: 0, 18: 0, 19: 0, 20: 2, 21: 0}
 _FINGERPRINT = {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 6: 2, 7: 2}
+_HASHES = {(1, 0), (2, 0), (3, 0), (4, 0)}
 _ONNX = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
 _NAME = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.>/-"
 # What a text is made of; the tags of a name and an op are not.
@@ -74,22 +75,25 @@ def message_kind(source: Source, head: bytes) -> str | None:
         return None  # a text
     wire = Wire(source, head)
     fields: list[Field] = []
-    maybe: str | None = None
+    maybe: dict[str, int] = {}
     for field in wire.fields(0, wire.size):
         fields.append(field)
         found = _of_field(wire, field, 0)
-        if found.sure and found.name != _LIBRARY:
-            return found.name
-        maybe = maybe or found.name
-    if not fields:
-        return None
-    return _of_fields(wire, fields, maybe)
+        if found.name in _FIELDS:
+            if found.sure:
+                return found.name
+            maybe[found.name] = max(field.number, maybe.get(found.name, 0))
+    return _of_fields(wire, fields, maybe) if fields else None
 
 
-def _of_fields(wire: Wire, fields: list[Field], maybe: str | None) -> str | None:
-    """What a message is of which no single field is sure."""
+def _of_fields(wire: Wire, fields: list[Field], maybe: dict[str, int]) -> str | None:
+    """What a message is of which no single field is sure.
+
+    Args:
+        maybe: what it may be, and the highest number of a field that says so.
+    """
     types = {(field.number, field.wire_type) for field in fields}
-    if wire.size < 512 and len(types) > 2 and types <= _FINGERPRINT.items():
+    if wire.size < 512 and _HASHES <= types <= _FINGERPRINT.items():
         return FINGERPRINT
     for field in islice((field for field in fields if field.number == 1), _TRIED):
         beside = _beside(wire, field)
@@ -98,14 +102,15 @@ def _of_fields(wire: Wire, fields: list[Field], maybe: str | None) -> str | None
     if _is_onnx(wire, fields, types):
         return ONNX
     is_whole = fields[-1].whole and fields[-1].end == wire.size
-    if maybe is None and types <= _FIELDS[SAVED_MODEL].items() and _begins_as_saved_model(wire, fields):
+    if not maybe and types <= _FIELDS[SAVED_MODEL].items() and _begins_as_saved_model(wire, fields):
         return SAVED_MODEL
-    if maybe is None and types <= _NO_NODES and any(_is_version_def(wire, field) for field in fields):
+    if not maybe and types <= _NO_NODES and any(_is_version_def(wire, field) for field in fields):
         return GRAPH_DEF
-    # A whole MetaGraphDef has a graph, the version of its writer, or signatures.
-    if maybe in _FIELDS and types <= _FIELDS[maybe].items():
-        if maybe != META_GRAPH or not is_whole or (5, 2) in types:
-            return maybe
+    for name, number in maybe.items():
+        # What is hardly a MetaInfoDef is none in a whole message that nothing else speaks for.
+        spoken_for = {GRAPH_DEF: True, META_GRAPH: number > 1, SAVED_MODEL: (1, 0) in types}[name]
+        if types <= _FIELDS[name].items() and (spoken_for or not is_whole):
+            return name
     # Of bytes that only happen to be fields up to the last one, most have fields that few messages have.
     is_usual = fields[0].wire_type in (0, 2) and any(kind == 2 for _, kind in types) and max(types)[0] < 100
     return OTHER if is_whole and is_usual and wire.size > 8 else None
@@ -159,12 +164,12 @@ def _of_first(wire: Wire, field: Field, depth: int) -> _Role:
 
 def _node(wire: Wire, field: Field) -> _Role:
     """NodeDef: 1 name, 2 op, 3 inputs, 4 device, 5 attributes, 6 and 7 messages; names may be any bytes or missing."""
-    name, op = b"", None
+    name = op = b""
     attributes = False
     for place, found in enumerate(islice(wire.inside(field), _LOOKED_AT)):
         if found.wire_type != 2 or found.number > 7:
             # Damage further on changes nothing.
-            return _Role(GRAPH_DEF, True) if op is not None and _is_name(op) and place > 1 else _NONE
+            return _Role(GRAPH_DEF, True) if _is_name(op) else _NONE
         if found.number == 1:
             name = wire.value(found)
             if not found.whole and not place:
@@ -177,7 +182,7 @@ def _node(wire: Wire, field: Field) -> _Role:
                 return _NONE
         elif found.number == 5:
             attributes = attributes or _is_entry(wire, found)
-    if op is not None and _is_name(op):
+    if _is_name(op):
         return _Role(GRAPH_DEF, True)
     may_be = op or attributes or (name and not field.whole)
     return _Role(GRAPH_DEF) if may_be and name[:1] != b"\x0a" else _NONE
@@ -199,7 +204,7 @@ def _meta_info(wire: Wire, field: Field) -> _Role:
                 sure = True
             elif found.whole:
                 return _NONE
-        some = True
+        some = some or found.number not in (3, 7, 8)
     return _Role(META_GRAPH, sure) if some else _NONE
 
 

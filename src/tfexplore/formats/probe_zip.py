@@ -25,9 +25,8 @@ def zip_names(file: RandomAccessFile, head: bytes) -> list[bytes]:
     """
     size = min(file.size, _TAIL)
     tail = file.pread(file.size - size, size)
-    return (
-        _of_directory(_directory(file, tail)) or _of_directory(tail[max(tail.find(b"PK\x01\x02"), 0) :]) or _first(head)
-    )
+    last = tail[max(tail.find(b"PK\x01\x02"), 0) :]
+    return _of_directory(_directory(file, tail)) or _of_directory(last) or _first(head)
 
 
 def _directory(file: RandomAccessFile, tail: bytes) -> bytes:
