@@ -107,10 +107,8 @@ _PARTS = {
     DEBUG_INFO: ("a SavedModel's debug information", "open the SavedModel's folder"),
 }
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_BEGINS_TEXT = re.compile(rb"[A-Za-z_#]")
 _ROOTS = {"SavedModel": SAVED_MODEL, "MetaGraphDef": META_GRAPH, "GraphDef": GRAPH_DEF}
-_MEDIAPIPE = re.compile(rb"\bcalculator ?:")
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _COPY = {
     "gs": "copy it here first: gcloud storage cp -r {} .",
@@ -190,7 +188,7 @@ def _of_content(source: Source, head: bytes, *, cut: bool = False) -> Probed:
         )
     if len(head) > 10 and head[8:10] in (b'{"', b"{ ", b"{\n") and int.from_bytes(head[:8], "little") < 100 << 20:
         return _foreign("weights in the safetensors format", _WEIGHTS)
-    if _PICKLE.match(head):
+    if head.startswith(_PICKLES):
         return _foreign("a Python pickle", "it runs code when it is loaded: tfexplore opens none")
     if len(head) >= 8 and not any(head):
         return _foreign("a file that begins with zeros only, as a broken copy leaves it", "copy or download it again")
@@ -264,11 +262,11 @@ def _text(head: bytes, cut: bool, *, is_message: bool) -> Probed:
     lower = stripped[:256].lower()
     if re.match(rb"(all_)?model_checkpoint_path(s)?\s*:", stripped):
         return Probed(CHECKPOINT_STATE)
-    if _BEGINS_TEXT.match(stripped):
+    if stripped[:1].isalpha() or stripped.startswith((b"_", b"#")):
         from tfexplore.formats.text_root import text_root
 
         root = text_root(stripped)
-        if root == "GraphDef" and _MEDIAPIPE.search(stripped[:4096]):
+        if root == "GraphDef" and re.search(rb"\bcalculator ?:", stripped[:4096]):
             return _foreign("a MediaPipe graph", _OTHER_TOOL)
         if root is not None:
             return Probed(_ROOTS[root] + TEXT)

@@ -10,7 +10,6 @@ fingerprint.proto, saved_metadata.proto (Keras), graph_debug_info.proto; onnx.pr
 from __future__ import annotations
 
 from itertools import islice
-from typing import NamedTuple
 
 from tfexplore.formats.probe_wire import Field, Source, Wire
 
@@ -47,14 +46,9 @@ _LOOKED_AT, _TRIED = 512, 4
 _MAX_DEPTH = 3
 
 
-class _Role(NamedTuple):
-    """What a message is, and whether that is sure."""
-
-    name: str | None = None
-    sure: bool = False
-
-
-_NONE = _Role()
+# What a message is, and whether that is sure.
+_Role = tuple[str | None, bool]
+_NONE: _Role = (None, False)
 
 
 def message_kind(source: Source, head: bytes) -> str | None:
@@ -78,11 +72,11 @@ def message_kind(source: Source, head: bytes) -> str | None:
     maybe: dict[str, int] = {}
     for field in wire.fields(0, wire.size):
         fields.append(field)
-        found = _of_field(wire, field, 0)
-        if found.name in _FIELDS:
-            if found.sure:
-                return found.name
-            maybe[found.name] = max(field.number, maybe.get(found.name, 0))
+        name, sure = _of_field(wire, field, 0)
+        if name in _FIELDS:
+            if sure:
+                return name
+            maybe[name] = max(field.number, maybe.get(name, 0))
     return _of_fields(wire, fields, maybe) if fields else None
 
 
@@ -126,15 +120,15 @@ def _of_field(wire: Wire, field: Field, depth: int) -> _Role:
         if depth == _MAX_DEPTH:
             return _NONE
         if depth and _is_entry(wire, field, text=True):
-            return _Role(_LIBRARY)  # a GradientDef
-        inside = _of_message(wire, field, depth + 1)
-        return _Role(_HOLDS.get(inside.name or ""), inside.sure)
+            return _LIBRARY, False  # a GradientDef
+        name, sure = _of_message(wire, field, depth + 1)
+        return _HOLDS.get(name or ""), sure
     if depth and _is_version_def(wire, field):
-        return _Role(GRAPH_DEF)
+        return GRAPH_DEF, False
     # Some writers put the objects first.
     is_objects = field.number == 7 and wire.value(field)[:1] in (b"\x0a", b"\x12") and (depth or not field.whole)
     if is_objects or (field.number == 5 and _is_signature(wire, field)):
-        return _Role(META_GRAPH)
+        return META_GRAPH, False
     return _NONE
 
 
@@ -142,21 +136,21 @@ def _of_message(wire: Wire, field: Field, depth: int) -> _Role:
     maybe = _NONE
     for inside in wire.inside(field):
         found = _of_field(wire, inside, depth)
-        if found.sure:
+        if found[1]:
             return found
-        maybe = maybe if maybe.name else found
+        maybe = maybe if maybe[0] else found
     return maybe
 
 
 def _of_first(wire: Wire, field: Field, depth: int) -> _Role:
     """Field 1: a NodeDef of a GraphDef, a FunctionDef of a library, the MetaInfoDef of a MetaGraphDef."""
     node = _node(wire, field)
-    if node.sure:
+    if node[1]:
         return node
     if depth and _is_function(wire, field):
-        return _Role(_LIBRARY, True)
+        return _LIBRARY, True
     info = _meta_info(wire, field)
-    return info if info.sure or not node.name else node
+    return info if info[1] or not node[0] else node
 
 
 # -- parts --
@@ -169,43 +163,43 @@ def _node(wire: Wire, field: Field) -> _Role:
     for place, found in enumerate(islice(wire.inside(field), _LOOKED_AT)):
         if found.wire_type != 2 or found.number > 7:
             # Damage further on changes nothing.
-            return _Role(GRAPH_DEF, True) if _is_name(op) else _NONE
+            return (GRAPH_DEF, True) if _is_name(op) else _NONE
         if found.number == 1:
             name = wire.value(found)
             if not found.whole and not place:
-                return _Role(GRAPH_DEF)  # cut off within its name
+                return GRAPH_DEF, False  # cut off within its name
         elif found.number == 2:
             op = wire.value(found)
             if _is_name(op) and place < 2:
-                return _Role(GRAPH_DEF, True)
-            if op and not _is_name(op) and (_is_message(wire, found) if found.whole else op[:1] == b"\x0a"):
-                return _NONE
+                return GRAPH_DEF, True
+            if op[:1] == b"\x0a" or (op and not _is_name(op) and _is_message(wire, found)):
+                return _NONE  # another message
         elif found.number == 5:
             attributes = attributes or _is_entry(wire, found)
     if _is_name(op):
-        return _Role(GRAPH_DEF, True)
+        return GRAPH_DEF, True
     may_be = op or attributes or (name and not field.whole)
-    return _Role(GRAPH_DEF) if may_be and name[:1] != b"\x0a" else _NONE
+    return (GRAPH_DEF, False) if may_be and name[:1] != b"\x0a" else _NONE
 
 
 def _meta_info(wire: Wire, field: Field) -> _Role:
     """MetaInfoDef: 1 its version, 2 OpList, 3 Any, 4 tags, 5 and 6 versions of TensorFlow, 7 a bool, 8 aliases."""
-    sure = some = False
+    some = False
     for found in islice(wire.inside(field), _LOOKED_AT):
         if _META_INFO.get(found.number) != found.wire_type:
-            return _Role(META_GRAPH, True) if sure else _NONE
+            return _NONE
         value = wire.value(found)
         if found.number in (1, 4, 5, 6) and not _is_text(value) and found.whole:
             return _NONE
-        if found.number == 5:
-            sure = sure or value[:1].isdigit()
-        elif found.number == 2 and value:
+        if found.number == 5 and value[:1].isdigit():
+            return META_GRAPH, True
+        if found.number == 2 and value:
             if _is_op_list(wire, found):
-                sure = True
-            elif found.whole:
+                return META_GRAPH, True
+            if found.whole:
                 return _NONE
         some = some or found.number not in (3, 7, 8)
-    return _Role(META_GRAPH, sure) if some else _NONE
+    return (META_GRAPH, False) if some else _NONE
 
 
 def _is_function(wire: Wire, field: Field) -> bool:
@@ -215,7 +209,7 @@ def _is_function(wire: Wire, field: Field) -> bool:
             return False
         if found.number == 1:
             return _is_op_def(wire, found)
-        if found.number == 3 and _node(wire, found).sure:
+        if found.number == 3 and _node(wire, found)[1]:
             return True
     return False
 

@@ -8,10 +8,12 @@ from typing import NamedTuple
 from tfexplore.formats.files import RandomAccessFile
 
 # What one answer costs at most, whatever the bytes are: fields that are looked at, and reads.
-MAX_STEPS = 4_096
+_MAX_STEPS = 4_096
 _MAX_READS = 4_096
 _WINDOW = 1_024
 _MAX_VALUE = 256
+# Protobuf's own bound.
+_MAX_LENGTH = 1 << 31
 
 
 class Unpacked:
@@ -61,7 +63,7 @@ class Wire:
 
     def __init__(self, source: Source, head: bytes) -> None:
         self.size = source.size
-        self.steps = MAX_STEPS
+        self._steps = _MAX_STEPS
         self._source = source
         self._head = head
         self._start = 0
@@ -74,8 +76,8 @@ class Wire:
         Raises:
             ModelError: the file cannot be read.
         """
-        while position < end and self.steps:
-            self.steps -= 1
+        while position < end and self._steps:
+            self._steps -= 1
             tag, position = self._varint(position, end)
             number, wire_type = tag >> 3, tag & 7
             if tag < 8 or wire_type not in (0, 1, 2, 5):
@@ -87,7 +89,7 @@ class Wire:
                     return
             elif wire_type == 2:
                 length, position = self._varint(position, end)
-                if length < 0:
+                if not 0 <= length < _MAX_LENGTH:
                     return
             start, position = position, position + length
             yield Field(number, wire_type, start, min(position, end), value, position <= end)
