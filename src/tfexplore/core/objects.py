@@ -16,6 +16,8 @@ from tfexplore.formats import parts
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.salvage import salvage
 
+TRACKABLE = "TrackableObjectGraph"
+
 VARIABLE_VALUE = "VARIABLE_VALUE"
 ROOT = "root"
 _MAX_PATH = 512
@@ -216,13 +218,15 @@ def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
 
 
 def trackable_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
-    """The object graph that a checkpoint keeps.
+    """The object graph that a checkpoint keeps; an object that cannot be decoded keeps its id, without children.
 
     Raises:
-        CorruptError: the bytes are no TrackableObjectGraph.
+        CorruptError: nothing of the bytes can be read as a TrackableObjectGraph.
     """
-    message = parts.decode(lean("TrackableObjectGraph"), raw, path=path, what="TrackableObjectGraph", offset=None)
-    return ObjectGraph(message.nodes)
+    message, damage = salvage(lean(TRACKABLE), raw, path=path, what=TRACKABLE, offset=None)
+    if damage and not any(part.ListFields() for part in message.nodes):
+        message = parts.decode(lean(TRACKABLE), raw, path=path, what=TRACKABLE, offset=None)
+    return ObjectGraph(message.nodes, damaged=[f"the object graph is damaged: {error}" for error in damage])
 
 
 def match(saved: ObjectGraph, stored: ObjectGraph) -> dict[int, int]:
