@@ -7,7 +7,8 @@ from typing import Any
 from core.bounded import MEGABYTE, peak_memory
 from core.saved_model_writer import attr, node
 from tfexplore.core.graph import MAX_LISTED_OUTPUTS, Graph
-from tfexplore.core.op_defs import OpDefs, OutputArg, iter_outputs, output_args
+from tfexplore.core.op_defs import OpDefs
+from tfexplore.core.output_args import OutputArg, iter_outputs, output_args
 from tfexplore.formats.graph_def import decode_node
 from tfexplore.formats.proto import lean
 

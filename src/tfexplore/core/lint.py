@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
 from tfexplore.core.graph_lint import Flaws, GraphLint, Tally, short
+from tfexplore.core.node_outputs import UNDESCRIBED, Nodes, Op
 from tfexplore.core.op_defs import TABLE_VERSION, is_tensorflows
 from tfexplore.core.shapes import Shape, format_shape
 from tfexplore.errors import ModelError
@@ -56,18 +57,14 @@ def _is(count: int) -> str:
 def _graphs(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
     functions, op_defs = meta_graph.functions, meta_graph.op_defs
 
-    def function_attrs(op: str) -> tuple[str, ...]:
-        found = op_defs.find(op)
-        kinds = (b"func", b"list(func)")
-        return tuple(text.decode(attr.name) for attr in found.attr if attr.type in kinds) if found is not None else ()
-
     def has_function(name: str) -> bool:
         # SymbolicGradient and its like may name an op in place of a function.
         return functions.get(name) is not None or op_defs.find(name) is not None
 
-    looked = GraphLint(function_attrs, has_function, cancel)
+    graph_lint = GraphLint(op_defs.find, has_function, cancel)
     main, inside, unreadable = Flaws(), Flaws(), Tally()
-    looked.look(meta_graph.raw_nodes, main)
+    # First, so that the main graph's names are given up before the functions' are read.
+    missing = _missing_tensors(meta_graph, graph_lint.look(meta_graph.raw_nodes, main))
     decode = lean("FunctionDef").FromString
     for name in functions.names:
         function = functions.get(name)
@@ -76,12 +73,13 @@ def _graphs(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         except DecodeError:
             unreadable.add(short(name))
             continue
-        looked.look(
+        graph_lint.look(
             message.node_def,
             inside,
             function=name,
             arguments=[arg.name for arg in message.signature.input_arg],
-            returns=[entry.value for entry in (*message.ret, *message.control_ret)],
+            returns=[entry.value for entry in message.ret],
+            control_returns=[entry.value for entry in message.control_ret],
         )
     yield from _flaws(main, "of the main graph", "no node")
     if unreadable.count:
@@ -94,7 +92,12 @@ def _graphs(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         calls.add(str(inside.calls), inside.calls.count)
     if calls.count:
         yield f"{text.plural(calls.count, 'call')} of a function that the library does not have: {calls}"
-    yield from _ops(meta_graph, main.ops, inside.ops)
+    yield from _ops(meta_graph, graph_lint.ops)
+    if missing.count:
+        yield (
+            f"{text.plural(missing.count, 'tensor')} that signatures name {_is(missing.count)} not in the graph: "
+            f"{missing}"
+        )
 
 
 def _flaws(flaws: Flaws, where: str, nothing: str) -> Iterator[str]:
@@ -103,6 +106,11 @@ def _flaws(flaws: Flaws, where: str, nothing: str) -> Iterator[str]:
     if flaws.missing.count:
         verb = "names" if flaws.missing.count == 1 else "name"
         yield f"{text.plural(flaws.missing.count, 'input')} {where} {verb} {nothing}: {flaws.missing}"
+    if flaws.outputs.count == 1:
+        yield f"1 input {where} names an output that its node does not have: {flaws.outputs}"
+    elif flaws.outputs.count:
+        count = text.plural(flaws.outputs.count, "input")
+        yield f"{count} {where} name outputs that their nodes do not have: {flaws.outputs}"
     if flaws.duplicates.count:
         verb = "occurs" if flaws.duplicates.count == 1 else "occur"
         yield f"{text.plural(flaws.duplicates.count, 'name')} {where} {verb} more than once: {flaws.duplicates}"
@@ -112,44 +120,39 @@ def _flaws(flaws: Flaws, where: str, nothing: str) -> Iterator[str]:
         yield f"{text.plural(flaws.on_cycles.count, 'node')} {where} {verb} on {ways}, so cannot run: {flaws.on_cycles}"
 
 
-def _ops(meta_graph: MetaGraph, *counts: dict[bytes, int]) -> Iterator[str]:
+def _ops(meta_graph: MetaGraph, ops: dict[bytes, Op]) -> Iterator[str]:
     foreign, unknown = Tally(), Tally()
-    for op in sorted(set().union(*counts)):
+    for op in sorted(ops):
         name = text.decode(op)
-        if is_tensorflows(name) or meta_graph.functions.get(name) is not None:
-            continue
-        (foreign if meta_graph.op_defs.find(name) is not None else unknown).add(short(name))
+        if ops[op] is UNDESCRIBED:
+            unknown.add(short(name))
+        elif meta_graph.functions.get(name) is None and not is_tensorflows(name):
+            foreign.add(short(name))
     if foreign.count:
         yield (
-            f"{text.plural(foreign.count, 'op')} {_is(foreign.count)} not among those of TensorFlow {TABLE_VERSION}: "
-            f"to run they need the library, or the version, that has them: {foreign}"
+            f"{text.plural(foreign.count, 'op')} {_is(foreign.count)} not among those of TensorFlow {TABLE_VERSION} "
+            f"for CPUs: to run they need the library, the version or the build that has them: {foreign}"
         )
     if unknown.count:
         yield (
-            f"{text.plural(unknown.count, 'op')} {_is(unknown.count)} known neither to TensorFlow {TABLE_VERSION} nor "
-            f"to the model's own list of ops: {unknown}"
+            f"{text.plural(unknown.count, 'op')} {_is(unknown.count)} known neither to TensorFlow {TABLE_VERSION} "
+            f"for CPUs nor to the model's own list of ops: {unknown}"
         )
 
 
 # -- signatures --
 
 
-def _signatures(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
-    graph = meta_graph.graph
-    graph.load(cancel)
+def _missing_tensors(meta_graph: MetaGraph, nodes: Nodes) -> Tally:
+    """What signatures name and the main graph does not have."""
     missing = Tally()
-
-    @cache  # a big node may be named again and again
-    def num_outputs(position: int) -> int | None:
-        node = graph.readable_node(position)
-        return graph.num_outputs(node) if node is not None else None
 
     def has(tensor: str) -> bool:
         name, output, _ = split_input(tensor)
-        position = graph.find(name)
+        position = nodes.find(text.encode(name))
         if position is None or not output.isdecimal() or len(output) > 9:
             return position is not None
-        count = num_outputs(position)
+        count = nodes.total(position)
         return count is None or int(output) < count
 
     for signature in meta_graph.signatures:
@@ -157,11 +160,7 @@ def _signatures(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
             for tensor in _tensors(info):
                 if not has(tensor):
                     missing.add(f"{short(signature.name)}: {short(info.name)} is {short(tensor)}")
-    if missing.count:
-        yield (
-            f"{text.plural(missing.count, 'tensor')} that signatures name {_is(missing.count)} not in the graph: "
-            f"{missing}"
-        )
+    return missing
 
 
 def _tensors(info: TensorInfo) -> tuple[str, ...]:
@@ -311,7 +310,6 @@ def _assets(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
 
 _CHECKS: tuple[Callable[[Any, _Cancel], Iterator[str]], ...] = (
     _graphs,
-    _signatures,
     _variables,
     _fingerprint,
     _objects,
