@@ -13,7 +13,7 @@ from typing import Any
 
 from tfexplore.core import text
 from tfexplore.core.cycles import cycles
-from tfexplore.core.node_outputs import BACK_FROM, BACK_TO, UNDESCRIBED, Nodes, Op, source_of
+from tfexplore.core.node_outputs import ARGUMENT, BACK_FROM, BACK_TO, UNDESCRIBED, Nodes, Op, source_of
 from tfexplore.errors import Cancelled, CorruptError
 from tfexplore.formats.graph_def import called_functions, decode_node
 from tfexplore.formats.proto import DecodeError, lean
@@ -118,9 +118,9 @@ class GraphLint:
         """
         where = "" if function is None else f"{short(function)}: "
         nodes = Nodes(raw_nodes, arguments, inside=function is not None)
-        arguments, inside, positions, ops = nodes.arguments, nodes.inside, nodes.positions, nodes.ops
-        good = set(arguments)  # inputs, as they are spelled, that lead to an output of a node that could have run
-        waits = bytearray(len(raw_nodes))  # nodes that could not have run where they stand
+        inside, positions, ops = nodes.inside, nodes.positions, nodes.ops
+        good = set(positions)  # inputs, as they are spelled, that lead to an output of a node that could have run
+        waits = bytearray(len(raw_nodes) + 1)  # nodes that could not have run where they stand; never `ARGUMENT`
         late: dict[bytes, int] = {}
         early = array("I")  # pairs (number in `late`, node): what a node takes that could not have run before it
         twice: set[bytes] = set()
@@ -128,7 +128,7 @@ class GraphLint:
         met = self.ops
         decode = lean("NodeEdges").FromString
         for position, raw in enumerate(raw_nodes):
-            if position % _CHECK_EVERY == 0:
+            if not position % _CHECK_EVERY:
                 self._check()
             try:
                 message = decode(raw)
@@ -140,33 +140,34 @@ class GraphLint:
             name, kind = message.name, message.op
             op = met.get(kind) or self._met(kind)
             ops.append(op)
-            if not good.issuperset(message.input):
-                for spelled in message.input:
+            inputs = message.input[:]
+            if not good.issuperset(inputs):
+                for spelled in inputs:
                     if spelled in good:
                         continue
-                    source = nodes.find(spelled)
-                    if source is None or (source >= 0 and waits[source]):
+                    source = positions.get(spelled[1:] if spelled[:1] == b"^" else spelled.partition(b":")[0])
+                    if source is None or waits[source]:
                         early.append(late.setdefault(spelled, len(late)))
                         early.append(position)
                         waits[position] = 1
-                    elif nodes.has(spelled, source):
+                    elif spelled[:1] == b"^" or nodes.has(spelled, source):
                         good.add(spelled)
                     else:
                         flaws.outputs.add(f"{where}{_shown(name)} takes {_shown(spelled)}")
-            if name in positions or name in arguments:
+            if name in positions:
                 if name not in twice:
                     twice.add(name)
                     flaws.duplicates.add(where + _shown(name))
-                positions.setdefault(name, position)
             else:
                 positions[name] = position
-                if not waits[position]:
-                    if not inside:
-                        if op.plain:
-                            good.add(name)
-                    elif op.first is not None:
-                        good.add(name + op.first)
-            if op.called != ():
+                if waits[position]:
+                    pass
+                elif not inside:
+                    if op.plain:
+                        good.add(name)
+                elif op.first:
+                    good.add(name + op.first)
+            if op.calls:
                 self._calls(raw, op, where, flaws)
         # A node that cannot be read may be the one that is named.
         missing = flaws.missing if not unreadable else Tally()
@@ -199,7 +200,7 @@ class GraphLint:
             node = decode_node(raw, path="")
         except CorruptError:
             return
-        attrs = op.called if op.called is not None else [(attr, False) for attr in node.raw_attrs]
+        attrs = op.called if op is not UNDESCRIBED else [(attr, False) for attr in node.raw_attrs]
         for attr, must in attrs:
             for name in called_functions(node, (attr,)):
                 if (must and not name) or (name and not self._has_function(name)):
@@ -216,6 +217,8 @@ class GraphLint:
             except DecodeError:
                 continue
             target = nodes.positions[message.name]
+            if target == ARGUMENT:
+                continue
             for spelled in message.input:
                 source = nodes.find(spelled)
                 if source is not None and source >= 0 and not _is_way_back(nodes, source, target):

@@ -224,8 +224,9 @@ def _difference(variable: Variable, entry: Callable[[str], tuple[int, tuple[int,
 def _fits(shape: Shape, stored: tuple[int, ...]) -> bool:
     if shape is None:
         return True
-    return len(shape) == len(stored) and all(
-        size is None or size == found for size, found in zip(shape, stored, strict=True)
+    return shape == stored or (
+        len(shape) == len(stored)
+        and all(size is None or size == found for size, found in zip(shape, stored, strict=True))
     )
 
 

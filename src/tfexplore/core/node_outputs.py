@@ -37,11 +37,12 @@ class Op:
         settled: whether no attribute decides.
         plain: whether a node's bare name leads to an output for sure, or nobody can tell.
         first: what a function's body adds to a node's name for its first output, where that is always there.
-        called: attributes that name functions, and whether each must name one; None where any attribute may.
+        called: attributes that name functions, and whether each must name one.
+        calls: whether a node may name functions: any attribute may where nobody describes the op.
         way: `BACK_FROM` or `BACK_TO`, else 0.
     """
 
-    __slots__ = ("args", "called", "counts", "first", "op_def", "plain", "settled", "way")
+    __slots__ = ("args", "called", "calls", "counts", "first", "op_def", "plain", "settled", "way")
 
     def __init__(self, op_def: Any | None) -> None:
         self.op_def = op_def
@@ -50,7 +51,8 @@ class Op:
         self.settled = False
         self.plain = op_def is None
         self.first: bytes | None = None
-        self.called: tuple[tuple[str, bool], ...] | None = None
+        self.called: tuple[tuple[str, bool], ...] = ()
+        self.calls = op_def is None
         self.way = 0
         if op_def is None:
             return
@@ -68,6 +70,7 @@ class Op:
                 if attr.type in _FUNCTION_TYPES
             ]
         )
+        self.calls = bool(self.called)
         self.way = _WAYS.get(op_def.name, 0)
 
 
@@ -83,15 +86,14 @@ class Nodes:
         inside: whether it is a function's body, where outputs are named by argument.
 
     Attributes:
-        positions: of the first node of each name.
+        positions: of the first node of each name; `ARGUMENT` for an argument.
         ops: by position.
     """
 
     def __init__(self, raw: Sequence[bytes], arguments: Iterable[bytes] = (), *, inside: bool = False) -> None:
         self.raw = raw
-        self.arguments = frozenset(arguments)
         self.inside = inside
-        self.positions: dict[bytes, int] = {}
+        self.positions: dict[bytes, int] = dict.fromkeys(arguments, ARGUMENT)
         self.ops: list[Op] = []
         # Of nodes whose attributes decide: 0 where they were not asked, else one more than the place in `_counts`.
         self._asked: array[int] | None = None
@@ -100,14 +102,11 @@ class Nodes:
 
     def find(self, spelled: bytes) -> int | None:
         """The position of the node that an input names; `ARGUMENT` for an argument, None where neither is met."""
-        source = source_of(spelled)
-        if source in self.arguments:
-            return ARGUMENT
-        return self.positions.get(source)
+        return self.positions.get(spelled[1:] if spelled[:1] == b"^" else spelled.partition(b":")[0])
 
     def has(self, spelled: bytes, position: int) -> bool:
         """Whether the node at `position`, which an input names, has the output that it names; True if unknown."""
-        if position == ARGUMENT or spelled[:1] == b"^":
+        if spelled[:1] == b"^" or position == ARGUMENT:
             return True
         counts = self.counts(position)
         if counts is None:
