@@ -17,6 +17,7 @@ from core.saved_model_writer import (
     attr,
     concrete_function,
     function,
+    function_name,
     identity,
     info,
     meta_graph,
@@ -24,6 +25,7 @@ from core.saved_model_writer import (
     object_graph,
     placeholder,
     signature,
+    tensor,
     trackable_graph,
     user_object,
     variable_object,
@@ -44,10 +46,13 @@ from tfexplore.formats.proto import lean
 KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"
 
 
+def named(function: bytes) -> bytes:
+    """An attribute that names a function."""
+    return attr(func=function_name(function))
+
+
 def call(name: bytes, target: bytes, *inputs: bytes) -> bytes:
-    value = lean("AttrValue")()
-    value.func.name = target
-    return node(name, b"PartitionedCall", inputs, f=value.SerializeToString(), Tin=attr(), Tout=attr())
+    return node(name, b"PartitionedCall", inputs, f=named(target), Tin=attr(), Tout=attr())
 
 
 def body(name: bytes, *nodes: bytes, returns: bytes = b"i:output:0") -> bytes:
@@ -117,6 +122,7 @@ def test_a_good_model_has_no_note(tmp_path: Path) -> None:
     assert found(write(tmp_path / "m", {})) == []
 
 
+SPLIT = node(b"s", b"Split", T=attr(type=1), num_split=attr(i=2))
 NODES = parts()["nodes"]
 FUNCTIONS = parts()["functions"]
 GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
@@ -139,6 +145,58 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     "two cycles": (
         {"nodes": [*NODES, identity(b"a", b"a"), node(b"b", b"Const", [b"^k"]), identity(b"k", b"b")]},
         "3 nodes of the main graph lie on 2 cycles, so cannot run: a, b, k",
+    ),
+    "output of a node": (
+        {"nodes": [*NODES, node(b"w", b"AddN", [b"x:0", b"x:3", b"y:1"])]},
+        "2 inputs of the main graph name outputs that their nodes do not have: w takes x:3, w takes y:1",
+    ),
+    "output of a later node": (
+        {"nodes": [*NODES, identity(b"w", b"w2:1"), identity(b"w2", b"x")]},
+        "1 input of the main graph names an output that its node does not have: w takes w2:1",
+    ),
+    "output named as in a function": (
+        {"nodes": [*NODES, identity(b"w", b"y:output:0")]},
+        "1 input of the main graph names an output that its node does not have: w takes y:output:0",
+    ),
+    "value of an operation": (
+        {"nodes": [*NODES, identity(b"w", b"n"), identity(b"w2", b"n:0"), node(b"w3", inputs=[b"^n"])]},
+        "2 inputs of the main graph name outputs that their nodes do not have: w takes n, w2 takes n:0",
+    ),
+    "output that an attribute decides": (
+        {"nodes": [*NODES, SPLIT, *(identity(b"w%d" % number, b"s:%d" % number) for number in range(4))]},
+        "2 inputs of the main graph name outputs that their nodes do not have: w2 takes s:2, w3 takes s:3",
+    ),
+    "output of a call": (
+        {"nodes": [*NODES, identity(b"w", b"c")]},
+        "1 input of the main graph names an output that its node does not have: w takes c",
+    ),
+    "output in a function": (
+        {"functions": [*FUNCTIONS, body(b"k", identity(b"w", b"i:output:9"), identity(b"w2", b"i:out:0"))]},
+        "2 inputs in functions name outputs that their nodes do not have: k: w takes i:output:9, k: w2 takes i:out:0",
+    ),
+    "output that an attribute decides in a function": (
+        {"functions": [*FUNCTIONS, body(
+            b"k", SPLIT, *(identity(b"w%d" % number, b"s:output:%d" % number) for number in range(3))
+        )]},
+        "1 input in functions names an output that its node does not have: k: w2 takes s:output:2",
+    ),
+    "output of a function that is an op": (
+        {"functions": [*FUNCTIONS, body(
+            b"k", node(b"w", b"f", [b"x"]), identity(b"w2", b"w:out:0"), identity(b"w3", b"w:output:0")
+        )]},
+        "1 input in functions names an output that its node does not have: k: w3 takes w:output:0",
+    ),
+    "returned output": (
+        {"functions": [*FUNCTIONS, body(b"k", returns=b"i:nope:0")]},
+        "1 input in functions names an output that its node does not have: k: it returns i:nope:0",
+    ),
+    "returned argument": (
+        {"functions": [*FUNCTIONS, body(b"k", returns=b"nope")]},
+        "1 input in functions names neither node nor argument: k: it returns nope",
+    ),
+    "call of nothing": (
+        {"nodes": [*NODES, call(b"w", b"", b"x")]},
+        '1 call of a function that the library does not have: w calls ""',
     ),
     "duplicate": (
         {"nodes": [*NODES, placeholder(b"x"), placeholder(b"x")]},
@@ -215,6 +273,105 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
 def test_one_defect_gets_one_sentence(tmp_path: Path, defect: str) -> None:
     replaced, sentence = GRAPHS[defect]
     assert found(write(tmp_path / "m", replaced)) == [sentence]
+
+
+def test_a_function_that_an_op_of_nobody_names_is_missed(tmp_path: Path) -> None:
+    calls = [node(b"w%d" % number, b"Zap", f=named(name)) for number, name in enumerate((b"g", b"h", b""))]
+    sentences = found(write(tmp_path / "m", {"nodes": [*NODES, *calls]}))
+    assert sentences[0] == "1 call of a function that the library does not have: w1 calls h"
+    assert len(sentences) == 2
+
+
+def test_where_outputs_are_not_known_nothing_is_missed(tmp_path: Path) -> None:
+    """An op that nobody describes, an attribute that is missing, damaged or of another type."""
+    nodes = [
+        *NODES,
+        node(b"zap", b"Zap"),
+        node(b"s1", b"Split"),
+        node(b"s2", b"Split", num_split=attr(type=1)),
+        node(b"s3", b"Split", num_split=b"\x08"),
+        node(b"s4", b"Split", num_split=attr(i=-1)),
+        node(b"t", b"IdentityN", T=attr(i=1)),
+        node(b"w", b"AddN", [b"%s%s" % (name, b":7") for name in (b"zap", b"s1", b"s2", b"s3", b"s4", b"t")]),
+    ]
+    (sentence,) = found(write(tmp_path / "m", {"nodes": nodes}))
+    assert sentence.endswith("own list of ops: Zap")
+
+
+def test_a_function_by_default_may_be_none(tmp_path: Path) -> None:
+    graph = meta_graph(nodes=[node(b"w", b"Zap", f=named(b""), g=named(b""))])
+    op = graph.meta_info_def.stripped_op_list.op.add(name=b"Zap")
+    for name in (b"f", b"g"):
+        op.attr.add(name=name, type=b"func")
+    op.attr[1].default_value.func.name = b""
+    sentences = found(write_saved_model(tmp_path / "m", graph))
+    assert sentences[0] == '1 call of a function that the library does not have: w calls ""'
+    assert len(sentences) == 2
+
+
+SPELLED = [
+    b"x", b"x:0", b"x:00", b"x:1", b"n", b"n:0", b"^n", b"^x", b"s", b"s:1", b"s:2", b"t:1", b"t:2", b"e", b"e:0",
+    b"gone", b"^gone", b"x:99999999999999999999",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spelled", SPELLED)
+@pytest.mark.parametrize("first", [True, False])
+def test_tensorflow_takes_no_input_that_the_linter_misses(tf: Any, tmp_path: Path, spelled: bytes, first: bool) -> None:
+    floats, none = attr(list=lean("AttrValue.ListValue")(type=[1, 1])), attr(list=lean("AttrValue.ListValue")())
+    nodes = [
+        placeholder(b"x"),
+        node(b"n"),
+        node(b"axis", b"Const", value=attr(tensor=tensor(3, [], int_val=[0])), dtype=attr(type=3)),
+        node(b"s", b"Split", [b"axis", b"x"], T=attr(type=1), num_split=attr(i=2)),
+        node(b"t", b"IdentityN", [b"x", b"x"], T=floats),
+        node(b"e", b"PartitionedCall", Tin=none, Tout=none, f=named(b"f")),
+    ]
+    user = node(b"w", b"NoOp", [spelled]) if spelled[:1] == b"^" else identity(b"w", spelled)
+    nodes.insert(0 if first else len(nodes), user)
+    graph = meta_graph(nodes=nodes, functions=[function(b"f", ())])
+    definition = tf.compat.v1.GraphDef.FromString(graph.graph_def.SerializeToString())
+    try:
+        with tf.Graph().as_default():
+            tf.graph_util.import_graph_def(definition, name="")
+        refused = False
+    except ValueError:
+        refused = True
+    assert bool(found(write_saved_model(tmp_path / "m", graph))) == refused
+
+
+INSIDE = [
+    b"x",
+    b"i:output:0",
+    b"i:output:1",
+    b"i:out:0",
+    b"s:output:1",
+    b"s:output:2",
+    b"^i",
+    b"gone:output:0",
+    b"n:x:0",
+]
+
+
+@pytest.mark.parametrize("spelled", INSIDE)
+def test_tensorflow_takes_no_input_in_a_function_that_the_linter_misses(
+    tf: Any, tmp_path: Path, spelled: bytes
+) -> None:
+    from tensorflow.core.framework import function_pb2  # type: ignore[import-untyped]
+    from tensorflow.python.framework.function_def_to_graph import (  # type: ignore[import-untyped]
+        function_def_to_graph_def,
+    )
+
+    axis = node(b"axis", b"Const", value=attr(tensor=tensor(3, [], int_val=[0])), dtype=attr(type=3))
+    split = node(b"s", b"Split", [b"axis:output:0", b"x"], T=attr(type=1), num_split=attr(i=2))
+    user = node(b"w", b"NoOp", [spelled]) if spelled[:1] == b"^" else identity(b"w", spelled)
+    made = body(b"k", node(b"n"), axis, split, user)
+    try:
+        function_def_to_graph_def(function_pb2.FunctionDef.FromString(made))
+        refused = False
+    except KeyError:
+        refused = True
+    assert bool(found(write_saved_model(tmp_path / "m", meta_graph(functions=[made])))) == refused
 
 
 def test_ops_of_the_model_s_own_list_are_foreign(tmp_path: Path) -> None:
