@@ -34,10 +34,12 @@ from core.saved_model_writer import (
 from formats.table_writer import strings, write_bundle
 from tfexplore import demo
 from tfexplore.core.cycles import cycles
+from tfexplore.core.describe import describe
 from tfexplore.core.graph_lint import Tally
 from tfexplore.core.lint import lint
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import section
+from tfexplore.core.subjects import ObjectSubject
 from tfexplore.core.tree import root_items
 from tfexplore.errors import Cancelled
 from tfexplore.formats.fingerprint import fingerprint64
@@ -252,7 +254,7 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "reference": (
         {"objects": object_graph([user_object([(b"v", 1), (b"w", 9)]), variable_object(b"v", [2])])},
-        "1 reference of the object graph leads to objects that do not exist",
+        "1 reference of the object graph leads to objects that do not exist: w of root to object 9",
     ),
     "no value": (
         {"objects": object_graph(
@@ -405,10 +407,33 @@ def test_one_misfit_of_the_checkpoint_gets_one_sentence(tmp_path: Path, defect: 
     assert found(make(tmp_path / "m")) == [sentence]
 
 
+def test_references_that_lead_nowhere_are_named_by_their_objects(tmp_path: Path) -> None:
+    objects = [
+        user_object([(b"v", 1), (b"a", 2)]),
+        variable_object(b"v", [2]),
+        user_object([(b"b", 3), (b"", -1)]),
+        user_object([(b"w%d" % number, 9_000 + number) for number in range(4)]),
+        user_object([(b"x", 77)]),
+    ]
+    folder = write(tmp_path / "m", {"objects": object_graph(objects)})
+    assert found(folder) == [
+        "6 references of the object graph lead to objects that do not exist: "
+        '"" of a to object -1, w0 of a.b to object 9,000, w1 of a.b to object 9,001 and 3 more'
+    ]
+    with open_model(str(folder)) as model:
+        graph = model.meta_graphs[0].objects
+        assert graph is not None
+        blocks = {block.title: block.lines for block in describe(ObjectSubject(graph, 3)).blocks}
+        assert [(line.label, line.value, line.subject) for line in blocks["attributes that lead nowhere"]] == [
+            (f"w{number}", f"object 9,00{number}, which does not exist", None) for number in range(4)
+        ]
+        assert "attributes that lead nowhere" not in {block.title for block in describe(ObjectSubject(graph, 0)).blocks}
+
+
 def test_references_of_the_checkpoint_s_object_graph(tmp_path: Path) -> None:
     assert found(write(tmp_path / "m", {}, child=7)) == [
         "1 variable has no value in the checkpoint: v",
-        "1 reference of the checkpoint's object graph leads to objects that do not exist",
+        "1 reference of the checkpoint's object graph leads to objects that do not exist: v of root to object 7",
     ]
 
 
@@ -511,7 +536,6 @@ def test_the_summary_s_notes_and_the_tree_s_heading_say_the_same(tmp_path: Path)
 
 def test_the_tree_and_the_model_s_details_do_not_lint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tfexplore.core import lint as module
-    from tfexplore.core.describe import describe
 
     def never(*_: object) -> list[str]:
         raise AssertionError("nobody asked")

@@ -23,6 +23,7 @@ from tfexplore.formats.proto import DecodeError, lean
 
 if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph
+    from tfexplore.core.objects import ObjectGraph
     from tfexplore.core.signatures import TensorInfo
     from tfexplore.core.variables import Variable
 
@@ -279,18 +280,25 @@ def _fingerprint(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
 
 
 def _objects(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
-    objects = meta_graph.objects
-    if objects is not None and objects.dangling:
-        verb = "leads" if objects.dangling == 1 else "lead"
-        count = text.plural(objects.dangling, "reference")
-        yield f"{count} of the object graph {verb} to objects that do not exist"
-    stored: Any = meta_graph.checkpoint.objects if meta_graph.checkpoint is not None else None
-    if stored is not None and stored.dangling:
-        verb = "leads" if stored.dangling == 1 else "lead"
-        yield (
-            f"{text.plural(stored.dangling, 'reference')} of the checkpoint's object graph {verb} to objects that do "
-            "not exist"
-        )
+    if meta_graph.objects is not None:
+        yield from _dangling(meta_graph.objects, "the object graph")
+    stored = meta_graph.checkpoint.objects if meta_graph.checkpoint is not None else None
+    if stored is not None:
+        yield from _dangling(stored, "the checkpoint's object graph")
+
+
+def _dangling(objects: ObjectGraph, where: str) -> Iterator[str]:
+    if not objects.dangling:
+        return
+    named = Tally()
+    for ref in objects.first_dangling:
+        owner = short(objects.path(ref.owner) or f"object {ref.owner:,}")
+        named.add(f"{short(ref.name)} of {owner} to object {ref.target:,}")
+    if objects.dangling > named.count:
+        named.add("", objects.dangling - named.count)
+    verb = "leads" if objects.dangling == 1 else "lead"
+    count = text.plural(objects.dangling, "reference")
+    yield f"{count} of {where} {verb} to objects that do not exist: {named}"
 
 
 def _assets(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:

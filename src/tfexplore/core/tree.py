@@ -159,7 +159,6 @@ def _signature(meta_graph: MetaGraph, signature: Signature) -> Item:
 
 def _variables(meta_graph: MetaGraph) -> Item:
     found = sorted(meta_graph.variables, key=lambda variable: variable.name)
-    counted = {id(variable) for variable in meta_graph.counted_variables}
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
         variable = found[position]
@@ -171,10 +170,13 @@ def _variables(meta_graph: MetaGraph) -> Item:
             dtype=variable.dtype,
             shape=variable.shape,
             has_shape=True,
-            note="" if id(variable) in counted else "not used by any function",
+            note="not used by any function" if meta_graph.is_used(variable) is False else "",
         )
 
-    sizes = [(variable.parameters, variable.nbytes or 0) if id(variable) in counted else (0, 0) for variable in found]
+    sizes = [
+        (0, 0) if meta_graph.is_used(variable) is False else (variable.parameters, variable.nbytes or 0)
+        for variable in found
+    ]
     total = sum(size[0] for size in sizes)
     return _counted(
         "Variables",
