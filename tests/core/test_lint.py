@@ -39,8 +39,9 @@ from tfexplore.core.graph_lint import Tally
 from tfexplore.core.lint import lint
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import section
-from tfexplore.core.subjects import ObjectSubject
+from tfexplore.core.subjects import NoteSubject, ObjectSubject
 from tfexplore.core.tree import root_items
+from tfexplore.core.tree_files import note_item
 from tfexplore.errors import Cancelled
 from tfexplore.formats.fingerprint import fingerprint64
 from tfexplore.formats.proto import lean
@@ -532,6 +533,47 @@ def test_the_summary_s_notes_and_the_tree_s_heading_say_the_same(tmp_path: Path)
         assert heading.children is not None
         assert heading.children.load() == 1
         assert [item.label for item in heading.children.page(0, 9)] == [sentence]
+
+
+def test_a_row_s_note_names_the_model_s_own_file_without_its_folder(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", {"nodes": [*NODES, DAMAGED]})
+    (folder / "fingerprint.pb").write_bytes(b"\x08")
+    index = folder / "variables" / "variables.index"
+    index.write_bytes(index.read_bytes()[:-1])
+    with open_model(str(folder)) as model:
+        items = root_items(model)
+        heading = next(item for item in items if item.label == "Notes")
+        assert heading.children is not None
+        rows = [item for item in items if item.kind == "note"] + heading.children.page(0, 9)
+        whole = ["".join(line.value for line in describe(item.subject).lines()) for item in rows]
+    assert [row.label for row in rows if row.label.startswith("saved_model.pb: 1 of 9 nodes")]
+    assert [
+        row.label for row in rows if row.label.startswith("the variables cannot be read: variables/variables.index: ")
+    ]
+    assert [row.label for row in rows if row.label.startswith("the fingerprint cannot be read: fingerprint.pb: ")]
+    assert not [row.label for row in rows if str(folder) in row.label]
+    assert [sentence.replace(f"{folder}/", "") for sentence in whole] == [row.label for row in rows]
+    assert sum(str(folder) in sentence for sentence in whole) == 3
+
+
+@pytest.mark.parametrize(
+    ("sentence", "folders", "label"),
+    [
+        ("/a/m/x.pb: no", ["/a/m"], "x.pb: no"),
+        ("/a/m/x.pb: no", ["/a/m/"], "x.pb: no"),
+        ("/x.pb: no", ["/"], "x.pb: no"),
+        ("/b/x.pb: no", ["/a/m", "/b"], "x.pb: no"),
+        ("m/v/x.index: no", ["m"], "v/x.index: no"),
+        ("it cannot be read: m/x.pb: no", ["m"], "it cannot be read: x.pb: no"),
+        ("1 input names no node: w takes m/x", ["m"], "1 input names no node: w takes m/x"),
+        ("/a/model/x.pb: no", ["/a/m"], "/a/model/x.pb: no"),
+        ("/x.pb: no", [""], "/x.pb: no"),
+    ],
+)
+def test_only_a_folder_of_the_model_s_is_left_out(sentence: str, folders: list[str], label: str) -> None:
+    item = note_item(sentence, folders)
+    assert item.label == label
+    assert item.subject == NoteSubject(sentence)
 
 
 def test_the_tree_and_the_model_s_details_do_not_lint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
