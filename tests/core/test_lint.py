@@ -35,8 +35,9 @@ from formats.table_writer import strings, write_bundle
 from tfexplore import demo
 from tfexplore.core.cycles import cycles
 from tfexplore.core.describe import describe
-from tfexplore.core.graph_lint import Tally
+from tfexplore.core.graph_lint import Flaws, GraphLint, Tally
 from tfexplore.core.lint import lint
+from tfexplore.core.op_defs import OpDefs
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import section
 from tfexplore.core.subjects import NoteSubject, ObjectSubject
@@ -520,6 +521,35 @@ def test_long_cycles_and_chains_need_no_recursion() -> None:
     ring = [number for place in range(size) for number in (place, (place + 1) % size)]
     assert [len(part) for part in cycles(size, ring)] == [size]
     assert cycles(size, ring[:-2]) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), max_size=24),
+    st.permutations(range(8)),
+    st.booleans(),
+)
+def test_in_any_order_the_same_cycles_and_missing_inputs_are_found(
+    pairs: list[tuple[int, int]], order: list[int], twice: bool
+) -> None:
+    """Of nodes 0 to 7; 8 and 9 are not there."""
+    nodes = [
+        node(b"n%d" % number, b"NoOp", [b"^n%d" % source for target, source in pairs if target == number])
+        for number in order
+    ]
+    flaws = Flaws()
+    GraphLint(OpDefs().find, lambda name: True, None).look(nodes + nodes[:1] * twice, flaws)
+    ways = reachable(8, [(source, target) for target, source in pairs if source < 8])
+    on_cycle = [number for number in range(8) if number in ways[number]]
+    missing = [target for target, source in pairs if source >= 8]
+    assert flaws.on_cycles.count == len(on_cycle)
+    assert flaws.cycles == len(
+        {
+            frozenset(other for other in on_cycle if other in ways[number] and number in ways[other])
+            for number in on_cycle
+        }
+    )
+    assert flaws.missing.count == len(missing) + twice * missing.count(order[0])
+    assert (flaws.duplicates.count, flaws.outputs.count) == (twice, 0)
 
 
 # -- where it is shown --

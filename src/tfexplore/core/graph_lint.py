@@ -13,7 +13,7 @@ from typing import Any
 
 from tfexplore.core import text
 from tfexplore.core.cycles import cycles
-from tfexplore.core.node_outputs import ARGUMENT, BACK_FROM, BACK_TO, UNDESCRIBED, Nodes, Op, source_of
+from tfexplore.core.node_outputs import ARGUMENT, UNDESCRIBED, Nodes, Op, source_of
 from tfexplore.errors import Cancelled, CorruptError
 from tfexplore.formats.graph_def import called_functions, decode_node
 from tfexplore.formats.proto import DecodeError, lean
@@ -21,6 +21,10 @@ from tfexplore.formats.proto import DecodeError, lean
 _CHECK_EVERY = 4096
 _MAX_NAMED = 3
 _MAX_NAME = 80
+# Bytes of a node that may have too many inputs for a set of them.
+_LARGE = 1 << 20
+# So many inputs are remembered as good; the others are looked up again where they occur again.
+_MAX_KEPT = 100_000
 
 
 def short(name: str) -> str:
@@ -44,6 +48,16 @@ class Tally:
         self.count += count
         if len(self._first) < _MAX_NAMED:
             self._first.append(case)
+
+    def add_all(self, other: Tally) -> None:
+        """The cases of another one."""
+        self.count += other.count
+        self._first = [*self._first, *other._first][:_MAX_NAMED]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further cases are counted only."""
+        return len(self._first) == _MAX_NAMED
 
     def __str__(self) -> str:
         """`a, b, c and 4 more`."""
@@ -119,10 +133,8 @@ class GraphLint:
         where = "" if function is None else f"{short(function)}: "
         nodes = Nodes(raw_nodes, arguments, inside=function is not None)
         inside, positions, ops = nodes.inside, nodes.positions, nodes.ops
-        good = set(positions)  # inputs, as they are spelled, that lead to an output of a node that could have run
         waits = bytearray(len(raw_nodes) + 1)  # nodes that could not have run where they stand; never `ARGUMENT`
-        late: dict[bytes, int] = {}
-        early = array("I")  # pairs (number in `late`, node): what a node takes that could not have run before it
+        good: set[bytes] = set()  # some of the inputs, as they are spelled, that lead to an output of what could have
         twice: set[bytes] = set()
         unreadable = 0
         met = self.ops
@@ -130,6 +142,8 @@ class GraphLint:
         for position, raw in enumerate(raw_nodes):
             if not position % _CHECK_EVERY:
                 self._check()
+                if len(good) > _MAX_KEPT:
+                    good.clear()
             try:
                 message = decode(raw)
             except DecodeError:
@@ -140,20 +154,22 @@ class GraphLint:
             name, kind = message.name, message.op
             op = met.get(kind) or self._met(kind)
             ops.append(op)
-            inputs = message.input[:]
-            if not good.issuperset(inputs):
-                for spelled in inputs:
+            # The inputs of one node are made one by one: a damaged file may give it millions.
+            if len(raw) > _LARGE or not good.issuperset(message.input):
+                wrong = Tally()
+                for spelled in message.input:
                     if spelled in good:
                         continue
                     source = positions.get(spelled[1:] if spelled[:1] == b"^" else spelled.partition(b":")[0])
                     if source is None or waits[source]:
-                        early.append(late.setdefault(spelled, len(late)))
-                        early.append(position)
                         waits[position] = 1
-                    elif spelled[:1] == b"^" or nodes.has(spelled, source):
+                        break
+                    if spelled[:1] != b"^" and not nodes.has(spelled, source):
+                        wrong.add(_takes(wrong, where, name, spelled))
+                    elif len(good) < 2 * _MAX_KEPT:
                         good.add(spelled)
-                    else:
-                        flaws.outputs.add(f"{where}{_shown(name)} takes {_shown(spelled)}")
+                if wrong.count and not waits[position]:  # of a node that waits all inputs are looked at again
+                    flaws.outputs.add_all(wrong)
             if name in positions:
                 if name not in twice:
                     twice.add(name)
@@ -171,7 +187,9 @@ class GraphLint:
                 self._calls(raw, op, where, flaws)
         # A node that cannot be read may be the one that is named.
         missing = flaws.missing if not unreadable else Tally()
-        edges = _late_edges(nodes, late, early, where, missing, flaws.outputs)
+        message = None  # the inputs of a damaged file's node may take much memory
+        good.clear()
+        edges = self._late_edges(nodes, waits, where, missing, flaws.outputs)
         for spelled in returns:
             source = nodes.find(spelled)
             if source is None:
@@ -181,9 +199,12 @@ class GraphLint:
         for spelled in control_returns:
             if nodes.find(spelled) is None:
                 missing.add(f"{where}it returns {_shown(spelled)}")
-        if edges:
-            # Of nodes with one name only the first was waited for.
-            self._cycles(nodes, self._all_edges(nodes) if twice else edges, where, flaws)
+        if twice and 1 in waits:  # of nodes with one name only the first was waited for
+            edges = self._all_edges(nodes)
+        for cycle in cycles(len(raw_nodes), edges, self._check) if edges else ():
+            flaws.cycles += 1
+            for position in cycle:
+                flaws.on_cycles.add(where + _name(nodes, position))
         return nodes
 
     def _check(self) -> None:
@@ -206,63 +227,60 @@ class GraphLint:
                 if (must and not name) or (name and not self._has_function(name)):
                     flaws.calls.add(f"{where}{short(node.name)} calls {short(name)}")
 
+    def _late_edges(self, nodes: Nodes, waits: bytearray, where: str, missing: Tally, outputs: Tally) -> array[int]:
+        """Looks at the inputs of nodes that could not have run where they stand.
+
+        Returns:
+            Which of these nodes leads to which, as pairs of positions, without the ways back that are legal. Every
+            cycle consists of such edges alone, for none of its nodes can ever run.
+        """
+        edges = array("I")
+        good: set[bytes] = set()
+        decode = lean("NodeEdges").FromString
+        position = waits.find(1)
+        while position >= 0:
+            if not len(edges) % _CHECK_EVERY:
+                self._check()
+            message = decode(nodes.raw[position])
+            for spelled in message.input:
+                source = nodes.find(spelled)
+                if source is None:
+                    missing.add(_takes(missing, where, message.name, source_of(spelled)))
+                    continue
+                if spelled not in good:
+                    if not nodes.has(spelled, source):
+                        outputs.add(_takes(outputs, where, message.name, spelled))
+                    elif len(good) < _MAX_KEPT:
+                        good.add(spelled)
+                if waits[source] and not nodes.is_way_back(source, position):
+                    edges.append(source)
+                    edges.append(position)
+            position = waits.find(1, position + 1)
+        return edges
+
     def _all_edges(self, nodes: Nodes) -> array[int]:
         edges = array("I")
         decode = lean("NodeEdges").FromString
         for position, raw in enumerate(nodes.raw):
-            if position % _CHECK_EVERY == 0:
+            if not position % _CHECK_EVERY:
                 self._check()
             try:
                 message = decode(raw)
             except DecodeError:
                 continue
             target = nodes.positions[message.name]
-            if target == ARGUMENT:
-                continue
-            for spelled in message.input:
+            for spelled in message.input if target != ARGUMENT else ():
                 source = nodes.find(spelled)
-                if source is not None and source >= 0 and not _is_way_back(nodes, source, target):
+                if source is not None and source != ARGUMENT and not nodes.is_way_back(source, target):
                     edges.append(source)
                     edges.append(target)
         return edges
 
-    def _cycles(self, nodes: Nodes, edges: array[int], where: str, flaws: Flaws) -> None:
-        for cycle in cycles(len(nodes.raw), edges, self._check):
-            flaws.cycles += 1
-            for position in cycle:
-                flaws.on_cycles.add(where + _name(nodes, position))
+
+def _takes(tally: Tally, where: str, name: bytes, spelled: bytes) -> str:
+    """A case in words, unless the tally names no more."""
+    return "" if tally.is_full else f"{where}{_shown(name)} takes {_shown(spelled)}"
 
 
 def _name(nodes: Nodes, position: int) -> str:
     return _shown(lean("NodeEdges").FromString(nodes.raw[position]).name)
-
-
-def _is_way_back(nodes: Nodes, source: int, target: int) -> bool:
-    return nodes.ops[target].way == BACK_TO and nodes.ops[source].way == BACK_FROM
-
-
-def _late_edges(
-    nodes: Nodes, late: Iterable[bytes], early: array[int], where: str, missing: Tally, outputs: Tally
-) -> array[int]:
-    """What led to nodes before it could run, as pairs of positions, without the ways back that are legal.
-
-    Every cycle consists of such edges alone, for none of its nodes can ever run.
-    """
-    edges = array("I")
-    spelled = list(late)
-    sources = [nodes.find(name) for name in spelled]
-    wrong = {
-        number for number, source in enumerate(sources) if source is not None and not nodes.has(spelled[number], source)
-    }
-    for place in range(0, len(early), 2):
-        number, position = early[place], early[place + 1]
-        source = sources[number]
-        if source is None:
-            missing.add(f"{where}{_name(nodes, position)} takes {_shown(source_of(spelled[number]))}")
-            continue
-        if number in wrong:
-            outputs.add(f"{where}{_name(nodes, position)} takes {_shown(spelled[number])}")
-        if not _is_way_back(nodes, source, position):
-            edges.append(source)
-            edges.append(position)
-    return edges

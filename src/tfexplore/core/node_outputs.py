@@ -12,13 +12,12 @@ from typing import Any
 
 from tfexplore.core import text
 from tfexplore.core.op_defs import output_counts
-from tfexplore.errors import CorruptError
-from tfexplore.formats.graph_def import decode_node
+from tfexplore.formats.proto import DecodeError, lean
 
 ARGUMENT = -1
 # The one way back that is legal: a loop of TensorFlow 1.
-BACK_FROM, BACK_TO = 1, 2
-_WAYS = {b"NextIteration": BACK_FROM, b"RefNextIteration": BACK_FROM, b"Merge": BACK_TO, b"RefMerge": BACK_TO}
+_BACK_FROM, _BACK_TO = 1, 2
+_WAYS = {b"NextIteration": _BACK_FROM, b"RefNextIteration": _BACK_FROM, b"Merge": _BACK_TO, b"RefMerge": _BACK_TO}
 _FUNCTION_TYPES = (b"func", b"list(func)")
 _MAX_DIGITS = 18
 # So many different numbers of outputs are kept for a graph: one for each node would take too much memory.
@@ -39,7 +38,7 @@ class Op:
         first: what a function's body adds to a node's name for its first output, where that is always there.
         called: attributes that name functions, and whether each must name one.
         calls: whether a node may name functions: any attribute may where nobody describes the op.
-        way: `BACK_FROM` or `BACK_TO`, else 0.
+        way: `_BACK_FROM` or `_BACK_TO`, else 0.
     """
 
     __slots__ = ("args", "called", "calls", "counts", "first", "op_def", "plain", "settled", "way")
@@ -108,12 +107,13 @@ class Nodes:
         """Whether the node at `position`, which an input names, has the output that it names; True if unknown."""
         if spelled[:1] == b"^" or position == ARGUMENT:
             return True
+        output = spelled.partition(b":")[2]
+        if not output or not self.inside:
+            total = self.total(position)
+            return total is None or _is_below(output or b"0", total)
         counts = self.counts(position)
         if counts is None:
             return True
-        output = spelled.partition(b":")[2]
-        if not output or not self.inside:
-            return None in counts or _is_below(output or b"0", sum(filter(None, counts)))
         name, _, index = output.partition(b":")
         args = self.ops[position].args or ()
         if name not in args:
@@ -121,8 +121,15 @@ class Nodes:
         count = counts[args.index(name)]
         return count is None or not index or _is_below(index, count)
 
+    def is_way_back(self, source: int, target: int) -> bool:
+        """Whether a node leads back to an earlier one as loops of TensorFlow 1 do."""
+        return self.ops[target].way == _BACK_TO and self.ops[source].way == _BACK_FROM
+
     def total(self, position: int) -> int | None:
         """How many outputs the node at a position has; None where that is not known."""
+        op = self.ops[position]
+        if op.settled:
+            return len(op.counts)
         counts = self.counts(position)
         return None if counts is None or None in counts else sum(filter(None, counts))
 
@@ -148,9 +155,10 @@ class Nodes:
 
     def _decoded(self, position: int, op: Op) -> tuple[int | None, ...]:
         try:
-            return output_counts(op.op_def, decode_node(self.raw[position], path=""))
-        except CorruptError:
+            message = lean("NodeDef").FromString(self.raw[position])
+        except DecodeError:
             return op.counts
+        return output_counts(op.op_def, {entry.key: entry.value for entry in message.attr})
 
 
 def source_of(spelled: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from tfexplore.core import text
 from tfexplore.formats.graph_def import Node
-from tfexplore.formats.proto import lean
+from tfexplore.formats.proto import DecodeError, lean
 
 # Which TensorFlow the shipped table was made with: tensorflow-cpu of that version.
 TABLE_VERSION = "2.21"
@@ -68,20 +68,28 @@ class OpDefs:
         return self._functions.get(op) or self._own.get(op) or _of_tensorflow(op)
 
 
-def output_counts(op_def: Any, node: Node | None = None) -> tuple[int | None, ...]:
-    """How many tensors each output argument has; None where an attribute decides and the node, if any, does not tell.
+def output_counts(op_def: Any, attrs: Mapping[bytes, bytes] | None = None) -> tuple[int | None, ...]:
+    """How many tensors each output argument of a node has; None where an attribute decides and does not tell.
 
-    A node's dtypes need not be known, as they must for `output_args`.
+    Args:
+        attrs: the node's attributes, serialized; None for what is the same at every node.
     """
-    return tuple([_count(arg, node, op_def) for arg in op_def.output_arg])
+    return tuple([_count(arg, attrs, op_def) for arg in op_def.output_arg])
 
 
-def _count(arg: Any, node: Node | None, op_def: Any) -> int | None:
-    if not arg.type_list_attr and not arg.number_attr:
+def _count(arg: Any, attrs: Mapping[bytes, bytes] | None, op_def: Any) -> int | None:
+    name = arg.type_list_attr or arg.number_attr
+    if not name:
         return 1
-    value = attr_value(node, op_def, arg.type_list_attr or arg.number_attr) if node is not None else None
-    kind = value.WhichOneof("value") if value is not None else ""
-    if value is None or kind not in (("list", None) if arg.type_list_attr else ("i",)):
+    if attrs is None:
+        return None
+    raw = attrs.get(name)
+    try:
+        value = lean("AttrValue").FromString(raw) if raw is not None else _default(op_def, name)
+    except DecodeError:
+        return None
+    # An AttrValue without a value is an empty list.
+    if value is None or value.WhichOneof("value") not in (("list", None) if arg.type_list_attr else ("i",)):
         return None
     count: int = len(value.list.type) if arg.type_list_attr else value.i
     return count if count >= 0 else None
@@ -91,6 +99,10 @@ def attr_value(node: Node, op_def: Any, name: bytes) -> Any | None:
     """The AttrValue of a node, else the default that its OpDef has; None where there is neither, or it is damaged."""
     if text.decode(name) in node.raw_attrs:
         return node.attr(text.decode(name))
+    return _default(op_def, name)
+
+
+def _default(op_def: Any, name: bytes) -> Any | None:
     for attr in op_def.attr:
         if attr.name == name and attr.HasField("default_value"):
             return attr.default_value
