@@ -9,15 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from core.linting import FUNCTIONS, NODES, SPLIT, body, call, found, write, write_fingerprint
 from core.saved_model_writer import (
     DAMAGED,
     attr,
-    concrete_function,
-    function,
-    function_name,
     identity,
     info,
     meta_graph,
@@ -25,110 +21,28 @@ from core.saved_model_writer import (
     object_graph,
     placeholder,
     signature,
-    tensor,
-    trackable_graph,
     user_object,
     variable_object,
     write_saved_model,
 )
-from formats.table_writer import strings, write_bundle
+from formats.table_writer import write_bundle
 from tfexplore import demo
-from tfexplore.core.cycles import cycles
 from tfexplore.core.describe import describe
-from tfexplore.core.graph_lint import Flaws, GraphLint, Tally
+from tfexplore.core.graph_lint import Tally
 from tfexplore.core.lint import lint
-from tfexplore.core.op_defs import OpDefs
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import section
 from tfexplore.core.subjects import NoteSubject, ObjectSubject
 from tfexplore.core.tree import root_items
 from tfexplore.core.tree_files import note_item
 from tfexplore.errors import Cancelled
-from tfexplore.formats.fingerprint import fingerprint64
 from tfexplore.formats.proto import lean
-
-KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-def named(function: bytes) -> bytes:
-    """An attribute that names a function."""
-    return attr(func=function_name(function))
-
-
-def call(name: bytes, target: bytes, *inputs: bytes) -> bytes:
-    return node(name, b"PartitionedCall", inputs, f=named(target), Tin=attr(), Tout=attr())
-
-
-def body(name: bytes, *nodes: bytes, returns: bytes = b"i:output:0") -> bytes:
-    return function(name, [b"x"], {b"out": returns}, [identity(b"i", b"x"), *nodes])
-
-
-def loop() -> list[bytes]:
-    """A loop of TensorFlow 1, whose way back is legal."""
-    return [
-        node(b"enter", b"Enter", [b"x"]),
-        node(b"merge", b"Merge", [b"enter", b"next"]),
-        node(b"next", b"NextIteration", [b"merge"]),
-    ]
-
-
-def parts() -> dict[str, Any]:
-    """A good model, in which some nodes stand before what they take, and a function has a loop."""
-    return {
-        "nodes": [
-            identity(b"z", b"y:0"), placeholder(b"x"), identity(b"y", b"x"), node(b"n", inputs=[b"^x"]), *loop(),
-            call(b"c", b"f", b"x"),
-        ],
-        "functions": [
-            body(b"f", call(b"d", b"g", b"i:output:0"), *loop()[:1], node(b"late", inputs=[b"^last"]), node(b"last")),
-            body(b"g", *loop(), returns=b"x"),
-        ],
-        "signatures": {b"one": signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")})},
-        "objects": object_graph(
-            [user_object([(b"v", 1)]), variable_object(b"v", [2])], {b"f": concrete_function([1])}
-        ),
-        "assets": [b"words.txt"],
-    }  # fmt: skip
-
-
-def write(
-    folder: Path, replaced: dict[str, Any], stored: np.ndarray | None = None, *, child: int = 1, key: bytes = KEY % b"v"
-) -> Path:
-    write_saved_model(folder, meta_graph(**{**parts(), **replaced}))
-    (folder / "assets").mkdir()
-    (folder / "assets" / "words.txt").write_text("a\n")
-    (folder / "variables").mkdir()
-    graph = trackable_graph([([(b"v", child)], None), ([], KEY % b"v")])
-    write_bundle(
-        folder / "variables" / "variables",
-        {
-            key: np.ones(2, np.float32) if stored is None else stored,
-            b"_CHECKPOINTABLE_OBJECT_GRAPH": strings(graph).reshape(()),
-        },
-    )
-    write_fingerprint(folder, 0)
-    return folder
-
-
-def write_fingerprint(folder: Path, change: int) -> None:
-    made = fingerprint64(str(folder / "variables" / "variables.index"))
-    assert made is not None
-    message = lean("FingerprintDef")(checkpoint_hash=made ^ change)
-    (folder / "fingerprint.pb").write_bytes(message.SerializeToString())
-
-
-def found(folder: Path) -> list[str]:
-    with open_model(str(folder)) as model:
-        return lint(model.meta_graphs[0])
 
 
 def test_a_good_model_has_no_note(tmp_path: Path) -> None:
     assert found(write(tmp_path / "m", {})) == []
 
 
-SPLIT = node(b"s", b"Split", T=attr(type=1), num_split=attr(i=2))
-NODES = parts()["nodes"]
-FUNCTIONS = parts()["functions"]
 GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     "input": (
         {"nodes": [*NODES, identity(b"w", b"gone:1")]},
@@ -279,105 +193,6 @@ def test_one_defect_gets_one_sentence(tmp_path: Path, defect: str) -> None:
     assert found(write(tmp_path / "m", replaced)) == [sentence]
 
 
-def test_a_function_that_an_op_of_nobody_names_is_missed(tmp_path: Path) -> None:
-    calls = [node(b"w%d" % number, b"Zap", f=named(name)) for number, name in enumerate((b"g", b"h", b""))]
-    sentences = found(write(tmp_path / "m", {"nodes": [*NODES, *calls]}))
-    assert sentences[0] == "1 call of a function that the library does not have: w1 calls h"
-    assert len(sentences) == 2
-
-
-def test_where_outputs_are_not_known_nothing_is_missed(tmp_path: Path) -> None:
-    """An op that nobody describes, an attribute that is missing, damaged or of another type."""
-    nodes = [
-        *NODES,
-        node(b"zap", b"Zap"),
-        node(b"s1", b"Split"),
-        node(b"s2", b"Split", num_split=attr(type=1)),
-        node(b"s3", b"Split", num_split=b"\x08"),
-        node(b"s4", b"Split", num_split=attr(i=-1)),
-        node(b"t", b"IdentityN", T=attr(i=1)),
-        node(b"w", b"AddN", [b"%s%s" % (name, b":7") for name in (b"zap", b"s1", b"s2", b"s3", b"s4", b"t")]),
-    ]
-    (sentence,) = found(write(tmp_path / "m", {"nodes": nodes}))
-    assert sentence.endswith("own list of ops: Zap")
-
-
-def test_a_function_by_default_may_be_none(tmp_path: Path) -> None:
-    graph = meta_graph(nodes=[node(b"w", b"Zap", f=named(b""), g=named(b""))])
-    op = graph.meta_info_def.stripped_op_list.op.add(name=b"Zap")
-    for name in (b"f", b"g"):
-        op.attr.add(name=name, type=b"func")
-    op.attr[1].default_value.func.name = b""
-    sentences = found(write_saved_model(tmp_path / "m", graph))
-    assert sentences[0] == '1 call of a function that the library does not have: w calls ""'
-    assert len(sentences) == 2
-
-
-SPELLED = [
-    b"x", b"x:0", b"x:00", b"x:1", b"n", b"n:0", b"^n", b"^x", b"s", b"s:1", b"s:2", b"t:1", b"t:2", b"e", b"e:0",
-    b"gone", b"^gone", b"x:99999999999999999999",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("spelled", SPELLED)
-@pytest.mark.parametrize("first", [True, False])
-def test_tensorflow_takes_no_input_that_the_linter_misses(tf: Any, tmp_path: Path, spelled: bytes, first: bool) -> None:
-    floats, none = attr(list=lean("AttrValue.ListValue")(type=[1, 1])), attr(list=lean("AttrValue.ListValue")())
-    nodes = [
-        placeholder(b"x"),
-        node(b"n"),
-        node(b"axis", b"Const", value=attr(tensor=tensor(3, [], int_val=[0])), dtype=attr(type=3)),
-        node(b"s", b"Split", [b"axis", b"x"], T=attr(type=1), num_split=attr(i=2)),
-        node(b"t", b"IdentityN", [b"x", b"x"], T=floats),
-        node(b"e", b"PartitionedCall", Tin=none, Tout=none, f=named(b"f")),
-    ]
-    user = node(b"w", b"NoOp", [spelled]) if spelled[:1] == b"^" else identity(b"w", spelled)
-    nodes.insert(0 if first else len(nodes), user)
-    graph = meta_graph(nodes=nodes, functions=[function(b"f", ())])
-    definition = tf.compat.v1.GraphDef.FromString(graph.graph_def.SerializeToString())
-    try:
-        with tf.Graph().as_default():
-            tf.graph_util.import_graph_def(definition, name="")
-        refused = False
-    except ValueError:
-        refused = True
-    assert bool(found(write_saved_model(tmp_path / "m", graph))) == refused
-
-
-INSIDE = [
-    b"x",
-    b"i:output:0",
-    b"i:output:1",
-    b"i:out:0",
-    b"s:output:1",
-    b"s:output:2",
-    b"^i",
-    b"gone:output:0",
-    b"n:x:0",
-]
-
-
-@pytest.mark.parametrize("spelled", INSIDE)
-def test_tensorflow_takes_no_input_in_a_function_that_the_linter_misses(
-    tf: Any, tmp_path: Path, spelled: bytes
-) -> None:
-    from tensorflow.core.framework import function_pb2  # type: ignore[import-untyped]
-    from tensorflow.python.framework.function_def_to_graph import (  # type: ignore[import-untyped]
-        function_def_to_graph_def,
-    )
-
-    axis = node(b"axis", b"Const", value=attr(tensor=tensor(3, [], int_val=[0])), dtype=attr(type=3))
-    split = node(b"s", b"Split", [b"axis:output:0", b"x"], T=attr(type=1), num_split=attr(i=2))
-    user = node(b"w", b"NoOp", [spelled]) if spelled[:1] == b"^" else identity(b"w", spelled)
-    made = body(b"k", node(b"n"), axis, split, user)
-    try:
-        function_def_to_graph_def(function_pb2.FunctionDef.FromString(made))
-        refused = False
-    except KeyError:
-        refused = True
-    assert bool(found(write_saved_model(tmp_path / "m", meta_graph(functions=[made])))) == refused
-
-
 def test_ops_of_the_model_s_own_list_are_foreign(tmp_path: Path) -> None:
     graph = meta_graph(nodes=[placeholder(b"x"), node(b"w", b"Zap")])
     for op in (b"Zap", b"Placeholder"):
@@ -491,65 +306,6 @@ def test_variables_that_loading_makes_need_no_value(tmp_path: Path) -> None:
     (folder / "variables").mkdir()
     write_bundle(folder / "variables" / "variables", {b"kept": np.ones((), np.float32)})
     assert found(folder) == ["1 variable has no value in the checkpoint: gone"]
-
-
-# -- cycles --
-
-
-def reachable(size: int, edges: list[tuple[int, int]]) -> list[set[int]]:
-    ways: list[set[int]] = [{target for source, target in edges if source == number} for number in range(size)]
-    for _ in range(size):
-        for number in range(size):
-            ways[number] = ways[number].union(*(ways[other] for other in ways[number]))
-    return ways
-
-
-@given(st.integers(1, 9), st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=24))
-def test_cycles_are_the_nodes_that_reach_themselves(size: int, pairs: list[tuple[int, int]]) -> None:
-    edges = [(source % size, target % size) for source, target in pairs]
-    ways = reachable(size, edges)
-    parts = cycles(size, [number for edge in edges for number in edge])
-    on_cycle = {number for number in range(size) if number in ways[number]}
-    assert sorted(number for part in parts for number in part) == sorted(on_cycle)
-    for part in parts:
-        for number in on_cycle:
-            assert (number in part) == (part[0] in ways[number] and number in ways[part[0]])
-
-
-def test_long_cycles_and_chains_need_no_recursion() -> None:
-    size = 50_000
-    ring = [number for place in range(size) for number in (place, (place + 1) % size)]
-    assert [len(part) for part in cycles(size, ring)] == [size]
-    assert cycles(size, ring[:-2]) == []
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9)), max_size=24),
-    st.permutations(range(8)),
-    st.booleans(),
-)
-def test_in_any_order_the_same_cycles_and_missing_inputs_are_found(
-    pairs: list[tuple[int, int]], order: list[int], twice: bool
-) -> None:
-    """Of nodes 0 to 7; 8 and 9 are not there."""
-    nodes = [
-        node(b"n%d" % number, b"NoOp", [b"^n%d" % source for target, source in pairs if target == number])
-        for number in order
-    ]
-    flaws = Flaws()
-    GraphLint(OpDefs().find, lambda name: True, None).look(nodes + nodes[:1] * twice, flaws)
-    ways = reachable(8, [(source, target) for target, source in pairs if source < 8])
-    on_cycle = [number for number in range(8) if number in ways[number]]
-    missing = [target for target, source in pairs if source >= 8]
-    assert flaws.on_cycles.count == len(on_cycle)
-    assert flaws.cycles == len(
-        {
-            frozenset(other for other in on_cycle if other in ways[number] and number in ways[other])
-            for number in on_cycle
-        }
-    )
-    assert flaws.missing.count == len(missing) + twice * missing.count(order[0])
-    assert (flaws.duplicates.count, flaws.outputs.count) == (twice, 0)
 
 
 # -- where it is shown --
