@@ -134,7 +134,8 @@ class GraphLint:
         nodes = Nodes(raw_nodes, arguments, inside=function is not None)
         inside, positions, ops = nodes.inside, nodes.positions, nodes.ops
         waits = bytearray(len(raw_nodes) + 1)  # nodes that could not have run where they stand; never `ARGUMENT`
-        good: set[bytes] = set()  # some of the inputs, as they are spelled, that lead to an output of what could have
+        # Some of the inputs, as spelled, that lead to an argument or to an output of a node that could have run.
+        good = set(positions)
         twice: set[bytes] = set()
         unreadable = 0
         met = self.ops
@@ -156,29 +157,30 @@ class GraphLint:
             ops.append(op)
             # The inputs of one node are made one by one: a damaged file may give it millions.
             if len(raw) > _LARGE or not good.issuperset(message.input):
-                wrong = Tally()
+                wrong = None
                 for spelled in message.input:
                     if spelled in good:
                         continue
-                    source = positions.get(spelled[1:] if spelled[:1] == b"^" else spelled.partition(b":")[0])
+                    control = spelled[:1] == b"^"
+                    source = positions.get(spelled[1:] if control else spelled.partition(b":")[0])
                     if source is None or waits[source]:
                         waits[position] = 1
                         break
-                    if spelled[:1] != b"^" and not nodes.has(spelled, source):
+                    if control:
+                        continue
+                    if not nodes.has(spelled, source):
+                        wrong = wrong or Tally()
                         wrong.add(_takes(wrong, where, name, spelled))
                     elif len(good) < 2 * _MAX_KEPT:
                         good.add(spelled)
-                if wrong.count and not waits[position]:  # of a node that waits all inputs are looked at again
+                if wrong is not None and not waits[position]:  # of a node that waits all inputs are looked at again
                     flaws.outputs.add_all(wrong)
-            if name in positions:
+            if positions.setdefault(name, position) != position:
                 if name not in twice:
                     twice.add(name)
                     flaws.duplicates.add(where + _shown(name))
-            else:
-                positions[name] = position
-                if waits[position]:
-                    pass
-                elif not inside:
+            elif not waits[position]:
+                if not inside:
                     if op.plain:
                         good.add(name)
                 elif op.first:
