@@ -204,6 +204,9 @@ def object_(subject: ObjectSubject, cancel: Cancel) -> Detail:
         else:
             values.append(fact(part.name, f"{part.key} (not in this checkpoint)"))
     children = (fact(name, objects.object(child).kind.replace("_", " "), to(child)) for name, child in found.children)
+    dangling = (
+        fact(ref.name, f"object {ref.target:,}, which does not exist") for ref in objects.iter_dangling(found.id)
+    )
     slots = (
         Line(text.label(slot.name), f"of {text.label(objects.path(slot.original) or '?')}", to(slot.slot))
         for slot in found.slots
@@ -213,6 +216,7 @@ def object_(subject: ObjectSubject, cancel: Cancel) -> Detail:
         *block("values", values),
         *block("slot variables", slots),
         *block("attributes", children),
+        *block("attributes that lead nowhere", dangling),
     )
     return Detail(text.label(objects.path(found.id) or f"object {found.id}"), "Object", blocks)
 

@@ -194,14 +194,21 @@ class MetaGraph:
         """The variables, in stored order."""
         return variable_join.variables(self, self.checkpoint)
 
-    @cached_property
-    def counted_variables(self) -> tuple[Variable, ...]:
-        """The variables that count as the model's: those that a function captures, else all.
+    def is_used(self, variable: Variable) -> bool | None:
+        """Whether any function captures the variable; None where none captures any, so that nothing tells.
 
         Keras 3 stores each variable twice, and an optimizer's slots belong to no function.
         """
-        used = tuple(variable for variable in self.variables if variable.functions)
-        return used or self.variables
+        return bool(variable.functions) if self._captures else None
+
+    @cached_property
+    def _captures(self) -> bool:
+        return any(variable.functions for variable in self.variables)
+
+    @cached_property
+    def counted_variables(self) -> tuple[Variable, ...]:
+        """The variables that count as the model's: those that a function captures, else all."""
+        return tuple(variable for variable in self.variables if self.is_used(variable) is not False)
 
     @cached_property
     def _node_of_object(self) -> dict[int, str]:
