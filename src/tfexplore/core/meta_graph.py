@@ -57,6 +57,7 @@ class MetaGraph:
         folder: the SavedModel's folder, where its assets lie; None for a lone MetaGraph.
         checkpoint: what holds its variables' values, if anything.
         graph_def: its graph, where that is a message of its own.
+        is_broken: whether parts of the file are missing, so that what is not there may have been.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class MetaGraph:
         folder: str | None,
         checkpoint: Checkpoint | None,
         graph_def: Any | None = None,
+        is_broken: bool = False,
     ) -> None:
+        self.is_broken = is_broken
         self._message = message
         self._graph_def = message.graph_def if graph_def is None else graph_def
         self._folder = folder

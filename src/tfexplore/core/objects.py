@@ -184,6 +184,36 @@ class ObjectGraph:
         """Ids of all objects that the root reaches, breadth first."""
         return self._breadth_first[1]
 
+    @cached_property
+    def _slots(self) -> dict[int, tuple[int, str, int]]:
+        """Slot variables by id: the optimizer, the slot's name, and the variable that it belongs to."""
+        size = len(self)
+        found: dict[int, tuple[int, str, int]] = {}
+        for owner, message in enumerate(self._messages):
+            for slot in getattr(message, "slot_variables", ()):
+                variable, original = slot.slot_variable_node_id, slot.original_variable_node_id
+                if 0 <= variable < size and 0 <= original < size:
+                    found.setdefault(variable, (owner, text.decode(slot.slot_name), original))
+        return found
+
+    def place(self, node_id: int) -> str:
+        """A name for any object: its path; of a slot variable its optimizer and variable; else its number."""
+        found = self.path(node_id)
+        slot = self._slots.get(node_id) if found is None else None
+        if slot is not None:
+            owner, name, original = (self.path(slot[0]), slot[1], self.path(slot[2]))
+            if owner is not None and original is not None:
+                return f"{owner} {name} of {original}"
+        return found if found is not None else f"object {node_id}"
+
+    @property
+    def everything(self) -> list[int]:
+        """Ids of all objects: those that the root reaches, then the others (slot variables mostly) by number."""
+        reached = bytearray(len(self))
+        for node_id in self.walk:
+            reached[node_id] = 1
+        return [*self.walk, *(node_id for node_id in range(len(self)) if not reached[node_id])]
+
     def path(self, node_id: int) -> str | None:
         """The shortest way from the root, attributes joined by `.`; `root` for the root.
 

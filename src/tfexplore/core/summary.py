@@ -77,20 +77,20 @@ def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
     found = damage(model, meta_graph)
     if meta_graph is not None:
         if model.checkpoint is None and not model.notes and meta_graph.variables:
-            found.append(_without_values(model, meta_graph))
+            found.append(without_values(model, meta_graph))
         unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
         if unused:
             found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
     return found
 
 
-def _without_values(model: Model, meta_graph: MetaGraph) -> str:
+def without_values(model: Model, meta_graph: MetaGraph) -> str:
     """Why there are no values of the variables that a graph has."""
     if meta_graph.is_lone_graph:
         return "a GraphDef keeps no values of its variables: they lie in a checkpoint"
     if model.kind == META_GRAPH:
         name = os.path.splitext(os.path.basename(meta_graph.path))[0]
-        return f"{name}.index is missing beside the MetaGraph, so no values can be shown"
+        return f"no checkpoint lies beside the MetaGraph ({name}.index is missing), so no values can be shown"
     return "variables/variables.index is missing, so no values can be shown"
 
 

@@ -93,6 +93,13 @@ def _counted(name: str, count: int, sentence: str, empty: str, children: Childre
     return _section(name, f"{count:,}" if note is None else note, sentence, children)
 
 
+def _nothing(meta_graph: MetaGraph, what: str, sentence: str) -> str:
+    """Why a heading has nothing below it: of a damaged file nobody can say that there was nothing."""
+    if meta_graph.is_broken:
+        return f"No {what} can be read: the file is damaged, and they may be among what is missing."
+    return sentence
+
+
 def meta_graph_items(model: Model, meta_graph: MetaGraph) -> list[Item]:
     """The headings of one MetaGraph."""
     found = []
@@ -117,7 +124,7 @@ def _training_items(model: Model) -> list[Item]:
             _section(
                 "Checkpoints",
                 f"{len(files):,}",
-                "The checkpoints in this folder, newest first. The headings above show the latest.",
+                "The checkpoints in this folder, newest first.",
                 Listed(lambda _: files, lambda file: _checkpoint(model, file)),
             )
         )
@@ -134,7 +141,9 @@ def _signatures(meta_graph: MetaGraph) -> Item:
         "What the model takes and gives, by the names that a client uses.",
         "No signatures: a GraphDef has none; its placeholders are what it takes."
         if meta_graph.is_lone_graph
-        else "No signature: the model was saved without one, so nothing can be called by name.",
+        else _nothing(
+            meta_graph, "signatures", "No signature: the model was saved without one, so nothing can be called by name."
+        ),
         Listed(lambda _: meta_graph.signatures, lambda signature: _signature(meta_graph, signature)),
     )
 
@@ -186,7 +195,7 @@ def _variables(meta_graph: MetaGraph) -> Item:
         "Variables",
         len(found),
         f"{text.plural(len(found), 'variable')} with {text.count(total)} parameters in all.",
-        "No variables: all values are constants of the graph.",
+        _nothing(meta_graph, "variables", "No variables: all values are constants of the graph."),
         Scoped([variable.name for variable in found], "variable", leaf, lambda: sizes).root(),
         note=f"{len(found):,} · {text.short_count(total)}",
     )
@@ -201,7 +210,7 @@ def _graph(meta_graph: MetaGraph) -> Item:
         "Graph",
         count,
         f"The main graph: {text.plural(count, 'node')}, by scope.",
-        "The main graph has no nodes.",
+        _nothing(meta_graph, "nodes", "The main graph has no nodes."),
         Deferred(lambda cancel: nodes_by_scope(meta_graph, meta_graph.graph, None, cancel)),
         note=text.plural(count, "node"),
     )
@@ -246,7 +255,7 @@ def _functions(meta_graph: MetaGraph) -> Item:
         "Functions",
         len(functions),
         f"{text.plural(len(functions), 'function')} with {text.plural(functions.num_nodes, 'node')} in all.",
-        "No functions in this graph.",
+        _nothing(meta_graph, "functions", "No functions in this graph."),
         Listed(lambda _: sorted(functions.names, key=natural_key), lambda name: _function(meta_graph, name)),
     )
 
@@ -294,7 +303,10 @@ def _saved_objects(meta_graph: MetaGraph) -> Item:
     if objects is None:
         without = "a GraphDef has none" if meta_graph.is_lone_graph else "this is a TensorFlow 1 export"
         why = "it is damaged" if meta_graph.objects_damaged else without
-        return _section("Objects", "none", f"No object graph: {why}.", None)
+        sentence = f"No object graph: {why}."
+        if not meta_graph.is_lone_graph and not meta_graph.objects_damaged:
+            sentence = _nothing(meta_graph, "objects", sentence)
+        return _section("Objects", "none", sentence, None)
     return _objects(objects, meta_graph, None)
 
 
@@ -335,7 +347,9 @@ def _assets(meta_graph: MetaGraph) -> Item:
         "Assets",
         len(assets),
         f"{text.plural(len(assets), 'file')} that the graph reads: vocabularies and the like.",
-        "No assets: a GraphDef names none." if meta_graph.is_lone_graph else "No assets: the graph reads no files.",
+        "No assets: a GraphDef names none."
+        if meta_graph.is_lone_graph
+        else _nothing(meta_graph, "assets", "No assets: the graph reads no files."),
         Listed(
             lambda _: assets,
             lambda asset: Item(
