@@ -21,8 +21,10 @@ from tfexplore.formats.proto import DecodeError, lean
 _CHECK_EVERY = 4096
 _MAX_NAMED = 3
 _MAX_NAME = 80
-# Bytes of a node that may have too many inputs for a set of them.
+# Bytes of nodes that are decoded into one message; a node of more may have too many inputs for a set of them.
 _LARGE = 1 << 20
+# What a node takes beside its bytes.
+_NODE_COST = 256
 # So many inputs are remembered as good; the others are looked up again where they occur again.
 _MAX_KEPT = 100_000
 
@@ -139,14 +141,21 @@ class GraphLint:
         twice: set[bytes] = set()
         unreadable = 0
         met = self.ops
-        decode = lean("NodeEdges").FromString
+        edges_class = lean("NodeEdges")
+        room = 0
         for position, raw in enumerate(raw_nodes):
-            if not position % _CHECK_EVERY:
+            size = len(raw)
+            room -= _NODE_COST + size
+            if room < 0:
                 self._check()
                 if len(good) > _MAX_KEPT:
                     good.clear()
+                # One message for many nodes is faster, but gives back no memory before its end.
+                message = edges_class()
+                parse = message.ParseFromString
+                room = _LARGE
             try:
-                message = decode(raw)
+                parse(raw)
             except DecodeError:
                 unreadable += 1
                 flaws.unreadable.add(f"{where}node {position:,}")
@@ -156,7 +165,7 @@ class GraphLint:
             op = met.get(kind) or self._met(kind)
             ops.append(op)
             # The inputs of one node are made one by one: a damaged file may give it millions.
-            if len(raw) > _LARGE or not good.issuperset(message.input):
+            if size > _LARGE or not good.issuperset(message.input):
                 wrong = None
                 for spelled in message.input:
                     if spelled in good:
@@ -189,7 +198,7 @@ class GraphLint:
                 self._calls(raw, op, where, flaws)
         # A node that cannot be read may be the one that is named.
         missing = flaws.missing if not unreadable else Tally()
-        message = None  # the inputs of a damaged file's node may take much memory
+        message = parse = None  # the inputs of a damaged file's node may take much memory
         good.clear()
         edges = self._late_edges(nodes, waits, where, missing, flaws.outputs)
         for spelled in returns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tfexplore.core.op_defs import TABLE_VERSION, is_tensorflows
 from tfexplore.core.shapes import Shape, format_shape
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
+from tfexplore.formats.bundle import Bundle
 from tfexplore.formats.graph_def import split_input
 from tfexplore.formats.proto import DecodeError, lean
 
@@ -190,7 +192,21 @@ def _variables(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         found = checkpoint.entry(key)
         return found.dtype, found.shape, bool(found.slices)
 
+    @cache
+    def beginning(dtype: int, shape: Shape) -> bytes:
+        """Of an entry with that dtype and shape, as every writer makes it."""
+        expected = lean("BundleEntryProto")(dtype=dtype)
+        expected.shape.SetInParent()
+        for size in shape or ():
+            expected.shape.dim.add(size=-1 if size is None else size)
+        return bytes(expected.SerializeToString())
+
     for variable in meta_graph.variables:
+        shape, bundle = variable.shape, checkpoint.bundle
+        if variable.key is not None and shape is not None and isinstance(bundle, Bundle):
+            with suppress(ModelError):
+                if bundle.starts_with(variable.key, beginning(variable.dtype % dtypes.REF, shape)):
+                    continue
         case = _difference(variable, entry)
         if case:
             different.add(case)
