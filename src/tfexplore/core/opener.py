@@ -171,7 +171,15 @@ def _open_saved_model(path: str, file_name: str, cancel: threading.Event | None,
             notes.append(f"the variables cannot be read: {error}")
     of = folder if named_rightly else None
     graphs = [MetaGraph(found, path=file_name, folder=of, checkpoint=checkpoint) for found in read.message.meta_graphs]
-    return Model(path, SAVED_MODEL, file_bytes=read.nbytes, meta_graphs=graphs, checkpoint=checkpoint, notes=notes)
+    return Model(
+        path,
+        SAVED_MODEL,
+        file_bytes=read.nbytes,
+        meta_graphs=graphs,
+        checkpoint=checkpoint,
+        notes=notes,
+        unread=read.damage,
+    )
 
 
 # -- checkpoints --
