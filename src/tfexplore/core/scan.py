@@ -19,17 +19,17 @@ from tfexplore.core.risky_ops import (
     NOT_SCANNED,
     NOTE,
     RISKS,
-    SIZED,
     STOPS,
     UNREGISTERED,
     highest,
     lowered,
 )
 from tfexplore.core.scan_finding import UNREACHED, Finding, not_scanned
-from tfexplore.core.scan_graph import Body, Marker, Marks, function_body, graphs_in
+from tfexplore.core.scan_graph import Body, Call, Marker, Marks, function_body, graphs_in
 from tfexplore.core.scan_judge import Judge, Verdict
 from tfexplore.core.scan_reach import Reach, Root, roots
 from tfexplore.core.scan_values import Caller, Origins, leads_out
+from tfexplore.errors import Cancelled
 from tfexplore.formats.graph_def import Node, split_input
 from tfexplore.formats.proto import DecodeError, lean
 
@@ -43,6 +43,8 @@ Progress = Callable[[int, int], None]
 MAX_FINDINGS = 10_000
 _MAX_NESTED, _MAX_NESTED_BYTES = 4, 64 << 20
 _KEPT_BODIES = 64
+# TensorFlow may put one function in another's place where both have the same of it (implementation_selector.cc).
+_ALIKE = "api_implements"
 
 
 def scan(model: Model, *, cancel: _Cancel = None, progress: Progress | None = None) -> Iterator[Finding]:
@@ -194,26 +196,34 @@ class GraphScan:
         """
         marker = Marker(self._functions, self._step, self._cancel)
         main_marks = marker.marks(self._main)
-        calls: dict[str, list[tuple[str, Caller]]] = {}
+        calls: dict[str | None, list[Call]] = {None: main_marks.calls}
+        alike: dict[str, list[str]] = {}
         marked: dict[str, Marks] = {}
         for name in self._functions:
             body = self.body(name)
             assert body is not None
             marks = marker.marks(body)
-            calls[name] = [(call.function, Caller(name, call.position, call.attr)) for call in marks.calls]
-            marks.calls = []
-            if marks.nodes or marks.graphs or marks.claims or marks.loops or marks.damaged:
+            calls[name] = marks.calls
+            for attr, value in body.attrs.items():
+                if attr == _ALIKE:
+                    alike.setdefault(value, []).append(name)
+                elif value in self._functions:
+                    calls[name].append(Call(-1, attr, value))
+            if marks.nodes or marks.sized or marks.graphs or marks.claims or marks.loops or marks.damaged:
                 marked[name] = marks
         for function, gradient in self._gradients:
-            calls.setdefault(function, []).append((gradient, Caller(function, -1, "gradient")))
-        self._reach = Reach(self._main, main_marks, calls, self._entries, self._cancel)
+            calls.setdefault(function, []).append(Call(-1, "gradient", gradient))
+        for names in alike.values():
+            for place, name in enumerate(names if len(names) > 1 else ()):
+                calls[name].append(Call(-1, _ALIKE, names[place - 1]))
+        self._reach = Reach(self._main, calls, self._entries, self._cancel)
         self._judge = Judge(self.body, self._origins())
         order: list[tuple[str | None, Marks]] = [(None, main_marks)]
         order += ((name, marked[name]) for name in self._reach.functions if name in marked)
         # Graphs in constants come last: by then it is known which of them a node runs.
         for look in (self._of_nodes, self._of_graphs):
-            for function, found in order:
-                held = self.body(function)
+            for graph, found in order:
+                held = self.body(graph)
                 if held is not None:
                     yield from look(held, found)
 
@@ -264,10 +274,19 @@ class GraphScan:
             total = text.plural(marks.num_nodes, "node")
             _, way = self._where(function, 0)
             yield not_scanned(f"parts of {marks.damaged:,} of {total} of {where} cannot be read", self._prefix + way)
-        for position, op in marks.nodes:
+        for position in marks.nodes:
+            if self._cancel is not None and self._cancel.is_set():
+                raise Cancelled
             node = body.node(position)
             if node is not None:
-                yield from self._of_node(body, position, node, op)
+                yield from self._of_node(body, position, node)
+        for position in marks.sized:
+            if self._cancel is not None and self._cancel.is_set():
+                raise Cancelled
+            node = body.node(position)
+            verdict = self._judge.sized(body, node) if node is not None else None
+            if node is not None and verdict is not None:
+                yield self._finding(body, position, node, verdict)
         for position in marks.loops:
             node = body.node(position)
             if node is not None and self._judge.never_ends(body, node):
@@ -287,14 +306,10 @@ class GraphScan:
                 yield self._finding(body, position, node, Verdict(NOTE, CODE, what))
                 yield from self._nested(body, position, node, Root(UNREACHED, ""))
 
-    def _of_node(self, body: Body, position: int, node: Node, op: str) -> Iterator[Finding]:
+    def _of_node(self, body: Body, position: int, node: Node) -> Iterator[Finding]:
         root, _ = self._where(body.function, position)
+        op = node.op
         risk = RISKS.get(op)
-        if op in SIZED:
-            verdict = self._judge.sized(body, node)
-            if verdict is not None:
-                yield self._finding(body, position, node, verdict)
-            return
         if risk is None:
             # One is enough: a model with a foreign op has hundreds of them.
             if (op, root.phase) not in self._foreign:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ class Body:
         function: the function's name; None for the main graph.
         arguments: the function's input arguments, in order.
         returns: what it returns, in order, as `node:arg:index`.
+        attrs: the function's own attributes that are strings.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Body:
         function: str | None = None,
         arguments: Sequence[str] = (),
         returns: Sequence[str] = (),
+        attrs: Mapping[str, str] | None = None,
     ) -> None:
         self.raw_nodes = raw_nodes
         self.function = function
         self.arguments = {name: place for place, name in enumerate(arguments)}
         self.returns = returns
+        self.attrs = attrs or {}
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -101,33 +105,48 @@ def function_body(raw: bytes, name: str, path: str) -> Body:
         name,
         [text.decode(argument.name) for argument in message.signature.input_arg],
         [text.decode(returned.get(argument.name, b"")) for argument in message.signature.output_arg],
+        _string_attrs(message.attr),
     )
+
+
+def _string_attrs(entries: Iterable[Any]) -> dict[str, str]:
+    found = {}
+    for entry in entries:
+        try:
+            value = lean("AttrValue").FromString(entry.value)
+        except DecodeError:
+            continue
+        if value.WhichOneof("value") == "s":
+            found[text.decode(entry.key)] = text.decode(value.s)
+    return found
 
 
 class Marks:
     """What the pass over one graph found.
 
     Attributes:
-        nodes: position and op of each node that the table of risky ops has, or that TensorFlow does not have.
+        nodes: positions of nodes whose op the table of risky ops has, or TensorFlow does not have.
+        sized: positions of nodes that make a tensor of a shape that they are given.
         calls: the functions that nodes name.
-        graphs: position of nodes with a graph in a constant, or in another string of an attribute.
-        claims: position of nodes with a constant of more elements than any tensor has, and how many.
+        graphs: positions of nodes with a graph in a constant, or in another string of an attribute.
+        claims: positions of nodes with a constant of more elements than any tensor has, and how many.
         loops: positions of loops.
         damaged: how many nodes cannot be read.
         num_nodes: how many there are.
     """
 
     def __init__(self) -> None:
-        self.nodes: list[tuple[int, str]] = []
+        self.nodes = array("I")
+        self.sized = array("I")
         self.calls: list[Call] = []
-        self.graphs: list[int] = []
+        self.graphs = array("I")
         self.claims: list[tuple[int, int]] = []
-        self.loops: list[int] = []
+        self.loops = array("I")
         self.damaged = 0
         self.num_nodes = 0
 
 
-_PLAIN, _MARKED, _LOOP, _FUNCTION = 0, 1, 2, 3
+_PLAIN, _MARKED, _SIZED, _LOOP, _FUNCTION = range(5)
 
 
 class Marker:
@@ -147,6 +166,7 @@ class Marker:
         self._cancel = cancel
         self._ops: dict[bytes, tuple[int, str]] = {}
         self._plain: set[bytes] = set()
+        self._names: dict[str, str] = {}
 
     def marks(self, body: Body) -> Marks:
         """Looks at every node of a graph.
@@ -170,7 +190,9 @@ class Marker:
                 continue
             kind, op = ops.get(message.op) or self._classify(message.op)
             if kind == _MARKED:
-                found.nodes.append((position, op))
+                found.nodes.append(position)
+            elif kind == _SIZED:
+                found.sized.append(position)
             elif kind == _LOOP:
                 found.loops.append(position)
             elif kind == _FUNCTION:
@@ -186,8 +208,10 @@ class Marker:
         kind = _PLAIN
         if op in self._functions:
             kind = _FUNCTION
-        elif op in RISKS or op in SIZED or not is_tensorflows(op):
+        elif op in RISKS or not is_tensorflows(op):
             kind = _MARKED
+        elif op in SIZED:
+            kind = _SIZED
         elif op in LOOPS or op == "LoopCond":
             kind = _LOOP
         self._ops[raw] = kind, op
@@ -202,6 +226,11 @@ class Marker:
         if plain and len(raw) <= _MAX_PLAIN_BYTES and len(self._plain) < _MAX_PLAIN:
             self._plain.add(raw)
 
+    def _call(self, position: int, attr: str, function: str, found: Marks) -> None:
+        # Many nodes call the same functions: a name is kept once.
+        names = self._names
+        found.calls.append(Call(position, names.setdefault(attr, attr), names.setdefault(function, function)))
+
     def _value(self, position: int, key: str, value: Any, found: Marks) -> bool:
         """Looks at one attribute; whether its bytes mean nothing to the scan, whatever attribute has them."""
         plain = True
@@ -212,14 +241,14 @@ class Marker:
             lists = value.list
             for function in (value.func,) if kind == "func" else lists.func if kind == "list" else ():
                 plain = False
-                found.calls.append(Call(position, key, text.decode(function.name)))
+                self._call(position, key, text.decode(function.name), found)
                 if depth < _MAX_DEPTH:
                     pending += [(lean("AttrValue").FromString(entry.value), depth + 1) for entry in function.attr]
             for part in (value.s,) if kind == "s" else lists.s if kind == "list" else ():
                 if text.decode(part) in self._functions:
                     plain = False
                     if not key.startswith("_") and key != "api_implements":
-                        found.calls.append(Call(position, key, text.decode(part)))
+                        self._call(position, key, text.decode(part), found)
                 elif is_graph(part):
                     plain = False
                     found.graphs.append(position)

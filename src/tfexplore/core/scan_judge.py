@@ -87,7 +87,8 @@ class Judge:
         return _of_debugger(verdict, strings) if risk.rule == ADDRESSED else verdict
 
     def _of_saver(self, verdict: Verdict, sources: list[Source], root: Root) -> Verdict | None:
-        given = (SAVERS, INPUT) if root.is_saver else (SAVERS,) if root.whole or root.phase == UNREACHED else ()
+        # A function that nobody calls is what an earlier export has left of its saver.
+        given = (SAVERS, INPUT) if root.is_saver or root.phase == UNREACHED else (SAVERS,) if root.whole else ()
         if sources and all(source.kind in given for source in sources):
             return None
         return _of_reader(verdict, sources) if verdict.kind == READS else verdict

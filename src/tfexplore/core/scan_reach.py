@@ -8,13 +8,15 @@ tensorflow/python/saved_model/load.py and tensorflow/cc/saved_model/loader.cc.
 from __future__ import annotations
 
 import threading
+from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.scan_finding import CALL, LOAD, SAVE, UNREACHED
-from tfexplore.core.scan_graph import Body, Marks
+from tfexplore.core.scan_graph import Body, Call
 from tfexplore.core.scan_values import Caller
 from tfexplore.errors import Cancelled
 from tfexplore.formats.graph_def import split_input
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 _RUN_AT_LOAD = ("_initialize", "_create_resource", "_destroy_resource")
 # Collections that name ops: the first two TensorFlow's loader runs, the others whoever trains on.
-_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op", "init_op", "local_init_op")
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_TRAINING_COLLECTIONS = ("init_op", "local_init_op")
 _INIT_SIGNATURE = "__saved_model_init_op"
 _CHECK_EVERY = 1024
 # Steps of a way that are kept, before the node.
@@ -71,13 +74,7 @@ def roots(meta_graph: MetaGraph) -> Iterator[Root]:
         if signature.name == _INIT_SIGNATURE:
             targets = tuple(info.tensor for info in signature.outputs if info.tensor)
             yield Root(LOAD, f"init op {', '.join(targets)}", targets)
-    for name in _INIT_COLLECTIONS:
-        collection = meta_graph.collections.get(name)
-        if collection is not None:
-            kind = collection.WhichOneof("kind")
-            if kind in ("node_list", "bytes_list"):
-                targets = tuple(map(text.decode, getattr(collection, kind).value))
-                yield Root(LOAD, f"{name} {', '.join(targets[:3])}", targets)
+    yield from _collection_roots(meta_graph, _INIT_COLLECTIONS, LOAD)
     saver = meta_graph.saver
     if saver.restore:
         yield Root(
@@ -98,11 +95,21 @@ def roots(meta_graph: MetaGraph) -> Iterator[Root]:
             yield root
     for op, function in meta_graph.registered_gradients:
         yield Root(CALL, f"gradient of {op}", functions=(function,))
+    yield from _collection_roots(meta_graph, _TRAINING_COLLECTIONS, CALL)
     if saver.save:
         yield Root(SAVE, f"saving, {saver.save}", (saver.save,), fed=frozenset((saver.filename,)), is_saver=True)
     yield from (root for root in objects if root.phase == SAVE)
     if not entered:  # whoever runs it fetches tensors by name
         yield Root(CALL, "main graph", whole=True)
+
+
+def _collection_roots(meta_graph: MetaGraph, names: Sequence[str], phase: str) -> Iterator[Root]:
+    for name in names:
+        collection = meta_graph.collections.get(name)
+        kind = collection.WhichOneof("kind") if collection is not None else None
+        if kind in ("node_list", "bytes_list"):
+            targets = tuple(map(text.decode, getattr(collection, kind).value))
+            yield Root(phase, f"{name} {', '.join(targets[:3])}", targets)
 
 
 def _tensors(info: Any) -> tuple[str, ...]:
@@ -166,8 +173,7 @@ class Reach:
 
     Args:
         main: the main graph.
-        main_marks: what the pass over it found.
-        calls: functions that each function calls, with the call.
+        calls: the calls in each function, and in the main graph (None), by position.
         cancel: ends the work early.
 
     Attributes:
@@ -178,27 +184,23 @@ class Reach:
     def __init__(
         self,
         main: Body,
-        main_marks: Marks,
-        calls: Mapping[str, Sequence[tuple[str, Caller]]],
+        calls: Mapping[str | None, Sequence[Call]],
         entries: Sequence[Root],
         cancel: threading.Event | None,
     ) -> None:
         self._main = main
         self._calls = calls
         self._cancel = cancel
-        self._main_calls: dict[int, list[tuple[str, Caller]]] = {}
+        self._main_calls = calls.get(None, ())
+        self._main_positions = array("I", (call.position for call in self._main_calls))
         self.functions: dict[str, Reached] = {}
         self.callers: dict[str, list[Caller] | None] = {}
         self._roots: list[Root] = []
         self._root_of = bytearray(4 * len(main.raw_nodes))
         self._owner = memoryview(self._root_of).cast("I")
-        for call in main_marks.calls:
-            caller = Caller(None, call.position, call.attr)
-            self._main_calls.setdefault(call.position, []).append((call.function, caller))
-            self._add_caller(call.function, caller)
-        for found in calls.values():
-            for function, caller in found:
-                self._add_caller(function, caller)
+        for graph, found in calls.items():
+            for call in found:
+                self._add_caller(call.function, Caller(graph, call.position, call.attr))
         for entry in entries:
             self._enter(entry)
         self._enter_rest()
@@ -235,18 +237,21 @@ class Reach:
     def _enter_rest(self) -> None:
         """What nothing enters: the rest of the main graph, functions that nobody calls, and circles of functions."""
         self._enter(Root(UNREACHED, "main graph", whole=True))
-        called = {name for found in self._calls.values() for name, _ in found}
+        called = {call.function for found in self._calls.values() for call in found}
         for names in ([name for name in self._calls if name not in called], list(self._calls)):
             for name in names:
-                if name not in self.functions:
+                if name is not None and name not in self.functions:
                     self._enter(Root(UNREACHED, "", functions=(name,)))
 
     def _own(self, position: int, root: Root, number: int, pending: deque[str]) -> bool:
         if self._owner[position]:
             return False
         self._owner[position] = number
-        for function, caller in self._main_calls.get(position, ()):
-            self._reach(function, root, caller, pending)
+        place = bisect_left(self._main_positions, position)
+        while place < len(self._main_calls) and self._main_calls[place].position == position:
+            call = self._main_calls[place]
+            self._reach(call.function, root, Caller(None, position, call.attr), pending)
+            place += 1
         return True
 
     def _walk_main(self, root: Root, number: int, pending: deque[str]) -> None:
@@ -281,8 +286,10 @@ class Reach:
         while pending:
             steps += 1
             self._check(steps)
-            for function, caller in self._calls[pending.popleft()]:
-                self._reach(function, root, caller, pending)
+            graph = pending.popleft()
+            for call in self._calls[graph]:
+                if call.function not in self.functions:
+                    self._reach(call.function, root, Caller(graph, call.position, call.attr), pending)
 
     def way(self, function: str, node_name: Callable[[Caller], str]) -> tuple[str, ...]:
         """The way to a function, from where the model is entered; of a very long one both ends.
@@ -298,7 +305,7 @@ class Reach:
             if caller is None:
                 break
             if caller.position < 0:
-                steps.append("gradient")
+                steps.append(caller.attr)
             elif caller.attr != "f" or caller.graph is None:
                 steps.append(f"node {node_name(caller)}")
             if caller.graph is None:

@@ -21,7 +21,8 @@ CONST, ASSET, SAVER, INPUT, UNKNOWN = "constant", "asset", "saver", "input", "un
 # Strings of a constant that are kept, and bytes of each.
 MAX_LITERALS, MAX_LITERAL = 16, 4096
 _BOOL, _INT32, _INT64 = 10, 3, 9
-_MAX_STEPS = 10_000
+# Steps of one way back, and of all together: a few microseconds each.
+_MAX_STEPS, _MAX_ALL_STEPS = 10_000, 300_000
 _MAX_DEPTH = 40
 _MAX_PARTS = 64
 _PASS_ON = frozenset(
@@ -93,18 +94,27 @@ class Origins:
         self._objects = objects
         self._asset_names = asset_names
         self._steps = 0
+        self._all_steps = _MAX_ALL_STEPS
         self._known: dict[tuple[str | None, str], tuple[Source, ...]] = {}
         self._assigned: dict[str, str] | None = None
 
     def of(self, graph: str | None, name: str) -> tuple[Source, ...]:
         """Every source of an input, as a node of `graph` (a function, None: the main graph) names it."""
-        self._steps = _MAX_STEPS
+        self._start()
         self._known.clear()
         return self._of(graph, name, 0) or _UNKNOWN
 
-    def _of(self, graph: str | None, name: str, depth: int) -> tuple[Source, ...]:
+    def _start(self) -> None:
+        self._steps = min(_MAX_STEPS, self._all_steps)
+
+    def _step(self) -> bool:
+        """One step more; whether it may be made."""
         self._steps -= 1
-        if depth > _MAX_DEPTH or self._steps < 0:
+        self._all_steps -= 1
+        return self._steps >= 0
+
+    def _of(self, graph: str | None, name: str, depth: int) -> tuple[Source, ...]:
+        if not self._step() or depth > _MAX_DEPTH:
             return _UNKNOWN
         key = (graph, name)
         found = self._known.get(key)
@@ -289,11 +299,10 @@ class Origins:
     def elements(self, graph: str | None, name: str, depth: int = 0) -> int:
         """At least so many elements does a tensor have whose shape this is, for each 1 that an input says."""
         if depth == 0:
-            self._steps = _MAX_STEPS
-        self._steps -= 1
+            self._start()
         body = self._body(graph)
         source, _, control = split_input(name)
-        if body is None or control or depth > _MAX_DEPTH or self._steps < 0:
+        if body is None or control or depth > _MAX_DEPTH or not self._step():
             return 1
         if graph is not None and source in body.arguments:
             return 1
