@@ -121,7 +121,7 @@ _add(
     "opens a database, which it makes where there is none",
     "SqlDataset data_source_name@1 query@2",
 )
-_add(WRITES, HIGH, ALWAYS, "writes a tensor to a file", "DumpTensor log_dir tensor_name")
+_add(WRITES, HIGH, ALWAYS, "writes a tensor to a file", "DumpTensor log_dir_path file_name")
 _add(WRITES, HIGH, ALWAYS, "writes statistics to a file", "CalibrationStatisticsSaver output_file_path")
 _add(
     *(WRITES, HIGH, ALWAYS, "changes how a file system is reached"),
