@@ -28,7 +28,7 @@ from tfexplore.core.scan_finding import UNREACHED, Finding, not_scanned
 from tfexplore.core.scan_graph import Body, Call, Marker, Marks, function_body, graphs_in
 from tfexplore.core.scan_judge import Judge, Verdict
 from tfexplore.core.scan_reach import Reach, Root, roots
-from tfexplore.core.scan_values import Caller, Origins, leads_out
+from tfexplore.core.scan_values import Origins, leads_out
 from tfexplore.errors import Cancelled
 from tfexplore.formats.graph_def import Node, split_input
 from tfexplore.formats.proto import DecodeError, lean
@@ -41,7 +41,7 @@ _Cancel = threading.Event | None
 Progress = Callable[[int, int], None]
 
 MAX_FINDINGS = 10_000
-_MAX_NESTED, _MAX_NESTED_BYTES = 4, 64 << 20
+_MAX_NESTED, _MAX_NESTED_BYTES = 4, 16 << 20
 _KEPT_BODIES = 64
 # TensorFlow may put one function in another's place where both have the same of it (implementation_selector.cc).
 _ALIKE = "api_implements"
@@ -195,7 +195,7 @@ class GraphScan:
             Cancelled: the work was cancelled.
         """
         marker = Marker(self._functions, self._step, self._cancel)
-        main_marks = marker.marks(self._main)
+        main_marks = marker.marks(self._main, names=any(entry.targets for entry in self._entries))
         calls: dict[str | None, list[Call]] = {None: main_marks.calls}
         alike: dict[str, list[str]] = {}
         marked: dict[str, Marks] = {}
@@ -208,14 +208,14 @@ class GraphScan:
                 if attr == _ALIKE:
                     alike.setdefault(value, []).append(name)
                 elif value in self._functions:
-                    calls[name].append(Call(-1, attr, value))
+                    calls[name].append(Call(name, -1, attr, value))
             if marks.nodes or marks.sized or marks.graphs or marks.claims or marks.loops or marks.damaged:
                 marked[name] = marks
         for function, gradient in self._gradients:
-            calls.setdefault(function, []).append(Call(-1, "gradient", gradient))
+            calls.setdefault(function, []).append(Call(function, -1, "gradient", gradient))
         for names in alike.values():
             for place, name in enumerate(names if len(names) > 1 else ()):
-                calls[name].append(Call(-1, _ALIKE, names[place - 1]))
+                calls[name].append(Call(name, -1, _ALIKE, names[place - 1]))
         self._reach = Reach(self._main, calls, self._entries, self._cancel)
         self._judge = Judge(self.body, self._origins())
         order: list[tuple[str | None, Marks]] = [(None, main_marks)]
@@ -230,7 +230,7 @@ class GraphScan:
     def _origins(self) -> Origins:
         meta_graph = self._meta_graph
         if meta_graph is None:
-            return Origins(self.body, self._reach.callers, assets={}, savers=self._savers())
+            return Origins(self.body, self._reach.callers, assets={}, savers=self._savers)
         assets = {
             split_input(asset.tensor)[0]: asset.name
             for asset in meta_graph.assets
@@ -240,7 +240,7 @@ class GraphScan:
             self.body,
             self._reach.callers,
             assets=assets,
-            savers=self._savers(),
+            savers=self._savers,
             objects=meta_graph.objects,
             asset_names=[asset.name for asset in meta_graph.assets],
         )
@@ -337,7 +337,7 @@ class GraphScan:
             way = self._ways[function] = self._reach.way(function, self._caller_name)
         return root, way
 
-    def _caller_name(self, caller: Caller) -> str:
+    def _caller_name(self, caller: Call) -> str:
         body = self.body(caller.graph)
         node = body.node(caller.position) if body is not None else None
         if node is None:

@@ -24,15 +24,23 @@ from tfexplore.formats.table_block import read_varint
 _CHECK_EVERY = 1024
 # Attributes repeat (types, shapes): those that hold nothing are looked at once. So many, of at most so many bytes.
 _MAX_PLAIN, _MAX_PLAIN_BYTES = 4096, 64
-# NameAttrLists may hold others.
-_MAX_DEPTH = 8
+# NameAttrLists may hold others; protobuf itself reads no more levels.
+_MAX_DEPTH = 40
 # No graph with a node in it is shorter.
 _LEAST_GRAPH = 8
 
 
 class Call(NamedTuple):
-    """A function that a node names, and in which attribute (empty where the op itself is the function's name)."""
+    """A node that names a function.
 
+    Attributes:
+        graph: the function whose body the node is in; None for the main graph.
+        position: the node's; -1 where no node, but the function `graph` itself names the other.
+        attr: in which attribute; empty where the op itself is the function's name.
+        function: the function that is named.
+    """
+
+    graph: str | None
     position: int
     attr: str
     function: str
@@ -74,6 +82,11 @@ class Body:
             except DecodeError:
                 continue
         return found
+
+    @property
+    def is_open(self) -> bool:
+        """Whether names have been looked up here."""
+        return "places" in self.__dict__
 
     def node(self, position: int) -> Node | None:
         """One node; None for a damaged one."""
@@ -168,8 +181,11 @@ class Marker:
         self._plain: set[bytes] = set()
         self._names: dict[str, str] = {}
 
-    def marks(self, body: Body) -> Marks:
+    def marks(self, body: Body, *, names: bool = False) -> Marks:
         """Looks at every node of a graph.
+
+        Args:
+            names: whether its names will be looked up, so that they are best noted at once.
 
         Raises:
             Cancelled: `cancel` was set meanwhile.
@@ -178,6 +194,7 @@ class Marker:
         decode = lean("NodeDef").FromString
         plain, ops = self._plain, self._ops
         found.num_nodes = len(body.raw_nodes)
+        places: dict[str, int] = {}
         for position, raw in enumerate(body.raw_nodes):
             if position % _CHECK_EVERY == 0:
                 if self._cancel is not None and self._cancel.is_set():
@@ -188,6 +205,8 @@ class Marker:
             except DecodeError:
                 found.damaged += 1
                 continue
+            if names:
+                places.setdefault(text.decode(message.name), position)
             kind, op = ops.get(message.op) or self._classify(message.op)
             if kind == _MARKED:
                 found.nodes.append(position)
@@ -196,11 +215,13 @@ class Marker:
             elif kind == _LOOP:
                 found.loops.append(position)
             elif kind == _FUNCTION:
-                found.calls.append(Call(position, "", op))
+                found.calls.append(Call(body.function, position, "", op))
             for entry in message.attr:
                 value = entry.value
                 if value not in plain:
-                    self._attr(position, entry.key, value, found)
+                    self._attr(body.function, position, entry.key, value, found)
+        if names:
+            body.places = places
         return found
 
     def _classify(self, raw: bytes) -> tuple[int, str]:
@@ -217,21 +238,21 @@ class Marker:
         self._ops[raw] = kind, op
         return kind, op
 
-    def _attr(self, position: int, key: bytes, raw: bytes, found: Marks) -> None:
+    def _attr(self, graph: str | None, position: int, key: bytes, raw: bytes, found: Marks) -> None:
         try:
-            plain = self._value(position, text.decode(key), lean("AttrValue").FromString(raw), found)
+            plain = self._value(graph, position, text.decode(key), lean("AttrValue").FromString(raw), found)
         except DecodeError:
             found.damaged += 1
             return
         if plain and len(raw) <= _MAX_PLAIN_BYTES and len(self._plain) < _MAX_PLAIN:
             self._plain.add(raw)
 
-    def _call(self, position: int, attr: str, function: str, found: Marks) -> None:
+    def _call(self, graph: str | None, position: int, attr: str, function: str, found: Marks) -> None:
         # Many nodes call the same functions: a name is kept once.
         names = self._names
-        found.calls.append(Call(position, names.setdefault(attr, attr), names.setdefault(function, function)))
+        found.calls.append(Call(graph, position, names.setdefault(attr, attr), names.setdefault(function, function)))
 
-    def _value(self, position: int, key: str, value: Any, found: Marks) -> bool:
+    def _value(self, graph: str | None, position: int, key: str, value: Any, found: Marks) -> bool:
         """Looks at one attribute; whether its bytes mean nothing to the scan, whatever attribute has them."""
         plain = True
         pending = [(value, 0)]
@@ -241,14 +262,16 @@ class Marker:
             lists = value.list
             for function in (value.func,) if kind == "func" else lists.func if kind == "list" else ():
                 plain = False
-                self._call(position, key, text.decode(function.name), found)
-                if depth < _MAX_DEPTH:
+                self._call(graph, position, key, text.decode(function.name), found)
+                if depth == _MAX_DEPTH:
+                    found.damaged += 1
+                else:
                     pending += [(lean("AttrValue").FromString(entry.value), depth + 1) for entry in function.attr]
             for part in (value.s,) if kind == "s" else lists.s if kind == "list" else ():
                 if text.decode(part) in self._functions:
                     plain = False
                     if not key.startswith("_") and key != "api_implements":
-                        self._call(position, key, text.decode(part), found)
+                        self._call(graph, position, key, text.decode(part), found)
                 elif is_graph(part):
                     plain = False
                     found.graphs.append(position)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfexplore.core import text
 from tfexplore.core.scan_finding import CALL, LOAD, SAVE, UNREACHED
 from tfexplore.core.scan_graph import Body, Call
-from tfexplore.core.scan_values import Caller
 from tfexplore.errors import Cancelled
 from tfexplore.formats.graph_def import split_input
 from tfexplore.formats.proto import DecodeError, lean
@@ -35,7 +34,7 @@ _CHECK_EVERY = 1024
 # Steps of a way that are kept, before the node.
 _MAX_WAY = 32
 # Nodes that call one function, of which all are remembered.
-MAX_CALLERS = 64
+MAX_CALLERS = 16
 
 
 class Root(NamedTuple):
@@ -64,7 +63,7 @@ class Reached(NamedTuple):
     """How a function is reached first: by which node of which graph (None: the main graph), from which root."""
 
     root: Root
-    caller: Caller | None
+    caller: Call | None
 
 
 def roots(meta_graph: MetaGraph) -> Iterator[Root]:
@@ -194,25 +193,25 @@ class Reach:
         self._main_calls = calls.get(None, ())
         self._main_positions = array("I", (call.position for call in self._main_calls))
         self.functions: dict[str, Reached] = {}
-        self.callers: dict[str, list[Caller] | None] = {}
+        self.callers: dict[str, list[Call] | None] = {}
         self._roots: list[Root] = []
         self._root_of = bytearray(4 * len(main.raw_nodes))
         self._owner = memoryview(self._root_of).cast("I")
-        for graph, found in calls.items():
+        for found in calls.values():
             for call in found:
-                self._add_caller(call.function, Caller(graph, call.position, call.attr))
+                self._add_caller(call)
         for entry in entries:
             self._enter(entry)
         self._enter_rest()
 
-    def _add_caller(self, function: str, caller: Caller) -> None:
-        known = self.callers.setdefault(function, [])
+    def _add_caller(self, call: Call) -> None:
+        known = self.callers.setdefault(call.function, [])
         if known is None:
             return
         if len(known) >= MAX_CALLERS:
-            self.callers[function] = None
+            self.callers[call.function] = None
         else:
-            known.append(caller)
+            known.append(call)
 
     def _check(self, count: int) -> None:
         if count % _CHECK_EVERY == 0 and self._cancel is not None and self._cancel.is_set():
@@ -250,11 +249,13 @@ class Reach:
         place = bisect_left(self._main_positions, position)
         while place < len(self._main_calls) and self._main_calls[place].position == position:
             call = self._main_calls[place]
-            self._reach(call.function, root, Caller(None, position, call.attr), pending)
+            self._reach(call.function, root, call, pending)
             place += 1
         return True
 
     def _walk_main(self, root: Root, number: int, pending: deque[str]) -> None:
+        if not root.targets:
+            return
         places, raw_nodes = self._main.places, self._main.raw_nodes
         decode = lean("NodeEdges").FromString
         fed = {_spelled(name) for name in root.fed}
@@ -276,7 +277,7 @@ class Reach:
                 if not fed or _spelled(spelled) not in fed:
                     waiting.append(spelled)
 
-    def _reach(self, name: str, root: Root, caller: Caller | None, pending: deque[str]) -> None:
+    def _reach(self, name: str, root: Root, caller: Call | None, pending: deque[str]) -> None:
         if name in self._calls and name not in self.functions:
             self.functions[name] = Reached(root, caller)
             pending.append(name)
@@ -286,12 +287,10 @@ class Reach:
         while pending:
             steps += 1
             self._check(steps)
-            graph = pending.popleft()
-            for call in self._calls[graph]:
-                if call.function not in self.functions:
-                    self._reach(call.function, root, Caller(graph, call.position, call.attr), pending)
+            for call in self._calls[pending.popleft()]:
+                self._reach(call.function, root, call, pending)
 
-    def way(self, function: str, node_name: Callable[[Caller], str]) -> tuple[str, ...]:
+    def way(self, function: str, node_name: Callable[[Call], str]) -> tuple[str, ...]:
         """The way to a function, from where the model is entered; of a very long one both ends.
 
         Args:

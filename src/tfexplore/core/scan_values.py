@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.joins import CALLS
-from tfexplore.core.scan_graph import Body, tensor_strings
+from tfexplore.core.scan_graph import Body, Call, tensor_strings
 from tfexplore.formats import dtypes
 from tfexplore.formats.graph_def import Node, split_input
 from tfexplore.formats.proto import DecodeError, lean
@@ -22,7 +23,7 @@ CONST, ASSET, SAVER, INPUT, UNKNOWN = "constant", "asset", "saver", "input", "un
 MAX_LITERALS, MAX_LITERAL = 16, 4096
 _BOOL, _INT32, _INT64 = 10, 3, 9
 # Steps of one way back, and of all together: a few microseconds each.
-_MAX_STEPS, _MAX_ALL_STEPS = 10_000, 300_000
+_MAX_STEPS, _MAX_ALL_STEPS = 10_000, 500_000
 _MAX_DEPTH = 40
 _MAX_PARTS = 64
 _PASS_ON = frozenset(
@@ -53,14 +54,6 @@ class Source(NamedTuple):
     at: tuple[str | None, int] | None = None
 
 
-class Caller(NamedTuple):
-    """A node that calls a function: in a function's body, or the main graph (None)."""
-
-    graph: str | None
-    position: int
-    attr: str
-
-
 _UNKNOWN = (Source(UNKNOWN),)
 _INPUT = (Source(INPUT),)
 
@@ -72,7 +65,7 @@ class Origins:
         body: gives the body of a function, or the main graph for None; None where there is none.
         callers: all nodes that call a function; None in place of a list that became too long.
         assets: the tensors of the main graph that the names of assets are fed to, by node name.
-        savers: the nodes of the main graph that a saver's filename is fed to.
+        savers: gives the nodes of the main graph that a saver's filename is fed to.
         objects: the object graph, which binds arguments of functions.
         asset_names: names of the assets, as SavedAsset objects count them.
     """
@@ -80,23 +73,27 @@ class Origins:
     def __init__(
         self,
         body: Callable[[str | None], Body | None],
-        callers: Mapping[str, Sequence[Caller] | None],
+        callers: Mapping[str, Sequence[Call] | None],
         *,
         assets: Mapping[str, str],
-        savers: Iterable[str],
+        savers: Callable[[], Container[str]],
         objects: ObjectGraph | None = None,
         asset_names: Sequence[str] = (),
     ) -> None:
         self._body = body
         self._callers = callers
         self._assets = assets
-        self._savers = frozenset(savers)
+        self._find_savers = savers
         self._objects = objects
         self._asset_names = asset_names
         self._steps = 0
         self._all_steps = _MAX_ALL_STEPS
         self._known: dict[tuple[str | None, str], tuple[Source, ...]] = {}
         self._assigned: dict[str, str] | None = None
+
+    @cached_property
+    def _savers(self) -> Container[str]:
+        return self._find_savers()
 
     def of(self, graph: str | None, name: str) -> tuple[Source, ...]:
         """Every source of an input, as a node of `graph` (a function, None: the main graph) names it."""
@@ -105,13 +102,13 @@ class Origins:
         return self._of(graph, name, 0) or _UNKNOWN
 
     def _start(self) -> None:
-        self._steps = min(_MAX_STEPS, self._all_steps)
+        self._steps = _MAX_STEPS
 
     def _step(self) -> bool:
         """One step more; whether it may be made."""
         self._steps -= 1
         self._all_steps -= 1
-        return self._steps >= 0
+        return self._steps >= 0 and self._all_steps >= 0
 
     def _of(self, graph: str | None, name: str, depth: int) -> tuple[Source, ...]:
         if not self._step() or depth > _MAX_DEPTH:
@@ -123,8 +120,15 @@ class Origins:
             found = self._known[key] = tuple(dict.fromkeys(self._find(graph, name, depth + 1)))[:_MAX_PARTS]
         return found
 
-    def _find(self, graph: str | None, name: str, depth: int) -> tuple[Source, ...]:
+    def _open(self, graph: str | None) -> Body | None:
+        """A graph, in which names are looked up: the first time that costs as much as it has nodes."""
         body = self._body(graph)
+        if body is not None and not body.is_open:
+            self._all_steps -= len(body.raw_nodes) // 10
+        return body
+
+    def _find(self, graph: str | None, name: str, depth: int) -> tuple[Source, ...]:
+        body = self._open(graph)
         source, output, control = split_input(name)
         if body is None or control:
             return _UNKNOWN
@@ -203,7 +207,7 @@ class Origins:
     def _returned(self, node: Node, output: str, depth: int) -> tuple[Source, ...]:
         value = node.attr("f")
         name = text.decode(value.func.name) if value is not None else ""
-        body = self._body(name) if name else None
+        body = self._open(name) if name else None
         place = output.rpartition(":")[2] or "0"
         if body is None or not place.isdecimal() or len(place) > 9 or int(place) >= len(body.returns):
             return _UNKNOWN
@@ -254,9 +258,9 @@ class Origins:
             return self._of(None, text.decode(message.constant.operation), depth)
         return _UNKNOWN
 
-    def _passed(self, caller: Caller, body: Body, place: int, depth: int) -> tuple[Source, ...]:
+    def _passed(self, caller: Call, body: Body, place: int, depth: int) -> tuple[Source, ...]:
         """What a caller's node hands to an argument."""
-        outer = self._body(caller.graph)
+        outer = self._open(caller.graph)
         node = outer.node(caller.position) if outer is not None and caller.position >= 0 else None
         if node is None:
             return _UNKNOWN
@@ -280,7 +284,7 @@ class Origins:
     def _unchanged(self, node: Node, place: int) -> bool:
         """Whether a loop's body returns an argument as it came."""
         value = node.attr("body")
-        body = self._body(text.decode(value.func.name)) if value is not None else None
+        body = self._open(text.decode(value.func.name)) if value is not None else None
         if body is None or place >= len(body.returns):
             return False
         name = body.returns[place]
@@ -300,7 +304,7 @@ class Origins:
         """At least so many elements does a tensor have whose shape this is, for each 1 that an input says."""
         if depth == 0:
             self._start()
-        body = self._body(graph)
+        body = self._open(graph)
         source, _, control = split_input(name)
         if body is None or control or depth > _MAX_DEPTH or not self._step():
             return 1
