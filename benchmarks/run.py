@@ -14,10 +14,18 @@ import import_time
 import large
 import open_all
 import report
+import scan
 import show
 from measure import Unmeasured
 
-BENCHMARKS = {"show": show, "first_frame": first_frame, "import": import_time, "open_all": open_all, "large": large}
+BENCHMARKS = {
+    "show": show,
+    "scan": scan,
+    "first_frame": first_frame,
+    "import": import_time,
+    "open_all": open_all,
+    "large": large,
+}
 
 
 def main() -> int:
