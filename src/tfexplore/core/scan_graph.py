@@ -23,9 +23,11 @@ from tfexplore.formats.table_block import read_varint
 
 _CHECK_EVERY = 1024
 # Attributes repeat (types, shapes): those that hold nothing are looked at once. So many, of at most so many bytes.
-_MAX_PLAIN, _MAX_PLAIN_BYTES = 4096, 64
+_MAX_PLAIN, _MAX_PLAIN_BYTES = 4096, 512
 # NameAttrLists may hold others; protobuf itself reads no more levels.
 _MAX_DEPTH = 40
+# Kinds of attributes in which a function or a graph may stand.
+_HOLDING = frozenset(("func", "s", "tensor", "list"))
 # No graph with a node in it is shorter.
 _LEAST_GRAPH = 8
 
@@ -259,6 +261,8 @@ class Marker:
         while pending:
             value, depth = pending.pop()
             kind = value.WhichOneof("value")
+            if kind not in _HOLDING:
+                continue
             lists = value.list
             for function in (value.func,) if kind == "func" else lists.func if kind == "list" else ():
                 plain = False
