@@ -250,6 +250,25 @@ def test_an_argument_is_followed_to_the_constant_of_the_caller(tmp_path: Path) -
     assert finding.path[-3:] == ("function f", "function inner", "node r")
 
 
+def test_the_files_of_a_dataset_are_followed_from_its_elements(tmp_path: Path) -> None:
+    """`tf.data.TextLineDataset(["/etc/hosts"])` is a dataset for each element of another."""
+    types = attr(list={"type": [STRING]})
+    nodes = [
+        const(b"files", b"/etc/hosts", b"/etc/passwd"),
+        const(b"packed", b"GZIP"),
+        node(b"slices", b"TensorSliceDataset", [b"files:output:0"]),
+        node(b"again", b"RepeatDataset", [b"slices:handle:0", b"x"]),
+        node(b"all", b"FlatMapDataset", [b"again:handle:0", b"packed:output:0"], f=func(b"g"), Targuments=types),
+    ]
+    body = function(b"g", [b"file", b"how"], {}, [node(b"lines", b"TextLineDataset", [b"file", b"how"])])
+    graph = meta_graph(
+        nodes=[placeholder(b"x"), call(b"call", b"f", b"x")], functions=[bodies(*nodes), body], signatures=serving()
+    )
+    finding = one(found(tmp_path, graph))
+    assert (finding.level, finding.arguments[0].values) == (HIGH, ("/etc/hosts", "/etc/passwd"))
+    assert finding.path[-3:] == ("node all", "function g", "node lines")
+
+
 # -- ways and phases --
 
 
@@ -259,7 +278,7 @@ def test_an_argument_is_followed_to_the_constant_of_the_caller(tmp_path: Path) -
         (node(b"c", b"If", [b"x", b"x"], then_branch=func(b"safe"), else_branch=func(b"g")), "node c (else_branch)"),
         (node(b"c", b"While", [b"x"], cond=func(b"safe"), body=func(b"g")), "node c (body)"),
         (node(b"c", b"Case", [b"x"], branches=attr(list={"func": [function_name(b"g")]})), "node c (branches)"),
-        (node(b"c", b"MapDataset", [b"x"], f=func(b"g")), None),
+        (node(b"c", b"MapDataset", [b"x"], f=func(b"g")), "node c"),
         (node(b"c", b"VendorOp", [b"x"], anything=attr(s=b"g")), "node c (anything)"),
         (node(b"c", b"g", [b"x"]), "node c"),
         (

@@ -216,7 +216,7 @@ _add(
 )
 
 # -- runs other code --
-_add(CODE, HIGH, ALWAYS, "runs a graph that lies in a string", "DatasetFromGraph graph_def@0")
+_add(CODE, HIGH, ALWAYS, "runs a graph that lies in a string", "DatasetFromGraph")
 _add(
     *(CODE, HIGH, ALWAYS, "calls a Python function of the process that runs the model"),
     *("PyFunc token", "PyFuncStateless token", "EagerPyFunc token"),

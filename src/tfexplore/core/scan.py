@@ -28,7 +28,7 @@ from tfexplore.core.scan_finding import UNREACHED, Finding, not_scanned
 from tfexplore.core.scan_graph import Body, Call, Marker, Marks, function_body, graphs_in
 from tfexplore.core.scan_judge import Judge, Verdict
 from tfexplore.core.scan_reach import Reach, Root, roots
-from tfexplore.core.scan_values import Origins, leads_out
+from tfexplore.core.scan_values import FUNCTION_CALLS, Origins, leads_out
 from tfexplore.errors import Cancelled
 from tfexplore.formats.graph_def import Node, split_input
 from tfexplore.formats.proto import DecodeError, lean
@@ -341,8 +341,10 @@ class GraphScan:
         body = self.body(caller.graph)
         node = body.node(caller.position) if body is not None else None
         if node is None:
-            return "(damaged)"
-        return node.name if caller.attr in ("", "f") else f"{node.name} ({caller.attr})"
+            return "node (damaged)"
+        if node.op in FUNCTION_CALLS and caller.graph is not None:
+            return ""
+        return f"node {node.name}" if caller.attr in ("", "f") else f"node {node.name} ({caller.attr})"
 
     def _path_of(self, body: Body, position: int, node: Node) -> tuple[str, ...]:
         return (*self._prefix, *self._where(body.function, position)[1], f"node {node.name}")

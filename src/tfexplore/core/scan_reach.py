@@ -294,7 +294,7 @@ class Reach:
         """The way to a function, from where the model is entered; of a very long one both ends.
 
         Args:
-            node_name: gives the name of the node that calls.
+            node_name: gives the step that a node which calls is; nothing where it is not worth one.
         """
         steps: list[str] = []
         root = self.functions[function].root
@@ -303,10 +303,9 @@ class Reach:
             caller = self.functions[function].caller
             if caller is None:
                 break
-            if caller.position < 0:
-                steps.append(caller.attr)
-            elif caller.attr != "f" or caller.graph is None:
-                steps.append(f"node {node_name(caller)}")
+            name = caller.attr if caller.position < 0 else node_name(caller)
+            if name:
+                steps.append(name)
             if caller.graph is None:
                 break
             function = caller.graph

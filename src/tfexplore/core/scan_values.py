@@ -35,9 +35,25 @@ _PASS_ON = frozenset(
 )
 _ALL_OF = frozenset(("Pack", "ConcatV2", "Merge", "RefMerge", "Concat"))
 _CHOICES = {"Select": (1, 2), "SelectV2": (1, 2)}
-_FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# Ops that hand the last of their inputs on to a function as its last arguments.
-_CAPTURING = frozenset(("MapDataset", "FilterDataset", "FlatMapDataset", "TakeWhileDataset"))
+FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+# Datasets that call a function with each element of another (input 0) and with more arguments (inputs 1 and on).
+_OF_ELEMENTS = frozenset(
+    (
+        *("MapDataset", "ParallelMapDataset", "ParallelMapDatasetV2", "FilterDataset", "FlatMapDataset"),
+        *("InterleaveDataset", "ParallelInterleaveDataset", "ParallelInterleaveDatasetV2"),
+        *("ParallelInterleaveDatasetV3", "ParallelInterleaveDatasetV4", "TakeWhileDataset", "MapAndBatchDataset"),
+    )
+)
+# Datasets that give the elements of another as they are, or several at once.
+_SAME_ELEMENTS = frozenset(
+    (
+        *("PrefetchDataset", "RepeatDataset", "ShuffleDataset", "ShuffleDatasetV2", "ShuffleDatasetV3", "TakeDataset"),
+        *("SkipDataset", "ShardDataset", "OptionsDataset", "ModelDataset", "CacheDataset", "CacheDatasetV2"),
+        *("BatchDataset", "BatchDatasetV2", "ShuffleAndRepeatDataset", "ShuffleAndRepeatDatasetV2", "FilterDataset"),
+        *("TakeWhileDataset", "Identity", "FinalizeDataset", "AutoShardDataset", "UnbatchDataset"),
+    )
+)
+_COMPONENTS = ("TensorSliceDataset", "TensorDataset")
 
 
 class Source(NamedTuple):
@@ -149,7 +165,7 @@ class Origins:
             strings = literals(node)
             return _UNKNOWN if strings is None else (Source(CONST, strings, (graph, body.places[node.name])),)
         inputs = [name for name in node.inputs if not name.startswith("^")]
-        if op in _FUNCTION_CALLS:
+        if op in FUNCTION_CALLS:
             return self._returned(node, output, depth)
         if op in ("Placeholder", "PlaceholderV2", "_Arg", "Arg"):
             return _INPUT
@@ -271,15 +287,32 @@ class Origins:
             at = place
         elif caller.attr == "f" and node.op == "RemoteCall":
             at = place + 1
-        elif node.op in _CAPTURING:
-            at = len(inputs) - len(body.arguments) + place
+        elif node.op in _OF_ELEMENTS:
+            captured = node.attr("Targuments")
+            at = 1 + place - len(body.arguments) + (len(captured.list.type) if captured is not None else 0)
             if at < 1:
-                return _UNKNOWN
+                return self._element(caller.graph, inputs[0], place, depth) if inputs else _UNKNOWN
         else:
             return _UNKNOWN
         found = self._of(caller.graph, inputs[at], depth) if 0 <= at < len(inputs) else _UNKNOWN
         # A loop's body may hand itself another value the next time.
         return (*found, *_UNKNOWN) if node.op.endswith("While") and not self._unchanged(node, place) else found
+
+    def _element(self, graph: str | None, name: str, component: int, depth: int) -> tuple[Source, ...]:
+        """A component of each element of a dataset."""
+        for _ in range(_MAX_DEPTH):
+            body = self._open(graph)
+            source, _, control = split_input(name)
+            node = body.find(source) if body is not None and not control and source not in body.arguments else None
+            if node is None or not self._step():
+                return _UNKNOWN
+            inputs = [found for found in node.inputs if not found.startswith("^")]
+            if node.op in _COMPONENTS:
+                return self._of(graph, inputs[component], depth) if component < len(inputs) else _UNKNOWN
+            if node.op not in _SAME_ELEMENTS or not inputs:
+                return _UNKNOWN
+            name = inputs[0]
+        return _UNKNOWN
 
     def _unchanged(self, node: Node, place: int) -> bool:
         """Whether a loop's body returns an argument as it came."""
