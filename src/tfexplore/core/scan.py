@@ -41,6 +41,8 @@ _Cancel = threading.Event | None
 Progress = Callable[[int, int], None]
 
 MAX_FINDINGS = 10_000
+# So many more are looked at, to tell how bad they are.
+_MAX_COUNTED = 1000
 _MAX_NESTED, _MAX_NESTED_BYTES = 4, 16 << 20
 _KEPT_BODIES = 64
 # TensorFlow may put one function in another's place where both have the same of it (implementation_selector.cc).
@@ -63,11 +65,11 @@ def scan(model: Model, *, cancel: _Cancel = None, progress: Progress | None = No
             yield finding
         else:
             left.append(finding.level)
-            if len(left) >= MAX_FINDINGS:  # so many are enough to tell how bad it is
+            if len(left) >= _MAX_COUNTED:
                 break
     if left:
         level = highest(left) or MEDIUM
-        at_least = "at least " if len(left) >= MAX_FINDINGS else ""
+        at_least = "at least " if len(left) >= _MAX_COUNTED else ""
         yield Finding(level, None, NOT_SCANNED, f"{at_least}{len(left):,} more findings are not listed", UNREACHED, ())
 
 
