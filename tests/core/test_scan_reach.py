@@ -26,6 +26,7 @@ from core.scanning import (
     found,
     func,
     function_object,
+    graph_def,
     one,
     resource,
     saved,
@@ -34,7 +35,9 @@ from core.scanning import (
     with_saver,
     write,
 )
+from tfexplore.core.opener import open_model
 from tfexplore.core.risky_ops import HIGH, MEDIUM
+from tfexplore.core.scan import scan
 from tfexplore.formats.proto import lean
 
 # -- ways and phases --
@@ -254,6 +257,13 @@ def tf1_saver(scope: bytes, filename: bytes = b"model") -> list[bytes]:
         node(named(b"RestoreV2"), b"RestoreV2", [named(b"Const"), named(b"names"), named(b"names")]),
         node(named(b"restore_all"), b"NoOp", [b"^" + named(b"RestoreV2")]),
     ]
+
+
+@pytest.mark.parametrize(("filename", "ops"), [(b"model", set()), (b"/etc/x", {"SaveV2", "RestoreV2"})])
+def test_a_saver_in_a_lone_graph_is_silent_with_the_usual_name(tmp_path: Path, filename: bytes, ops: set[str]) -> None:
+    (tmp_path / "graph.pb").write_bytes(graph_def(placeholder(b"x"), *tf1_saver(b"save", filename)))
+    with open_model(str(tmp_path / "graph.pb")) as model:
+        assert {finding.op for finding in scan(model)} == ops
 
 
 def test_the_savers_of_tensorflow_1_and_those_left_over_are_silent(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ class Judge:
         # A function that nobody calls is what an earlier export has left of its saver.
         given = (SAVERS, INPUT) if root.is_saver or root.phase == UNREACHED else (SAVERS,) if root.whole else ()
         if sources and all(source.kind in given for source in sources):
-            return None
+            if root.is_saver or not any(leads_out(part) for source in sources for part in source.strings):
+                return None
         return _of_reader(verdict, sources) if verdict.kind == READS else verdict
 
     def sized(self, body: Body, node: Node) -> Verdict | None:

@@ -156,7 +156,11 @@ class Origins:
         if graph is None and source in self._assets:
             return (Source(ASSET, (self._assets[source],)),)
         if graph is None and source in self._savers:
-            return (Source(SAVER, literals(node) or ()),)
+            # What it would be where nobody feeds one.
+            default = (
+                self._of(None, node.inputs[0], depth) if node.op == "PlaceholderWithDefault" and node.inputs else ()
+            )
+            return (Source(SAVER, literals(node) or tuple(part for source in default for part in source.strings)),)
         return self._node(body, node, output, depth)
 
     def _node(self, body: Body, node: Node, output: str, depth: int) -> tuple[Source, ...]:
@@ -364,7 +368,7 @@ class Origins:
 
 def leads_out(part: str) -> bool:
     """Whether a part of a path leads out of the folder that comes before it."""
-    return part.startswith("/") or ".." in part.split("/") or "\0" in part
+    return part.startswith("/") or "://" in part or ".." in part.split("/") or "\0" in part
 
 
 def _tensor(node: Node) -> Any | None:
