@@ -271,10 +271,11 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
             Column("dtype", cell),
             Column("shape", _shape),
             Column("trainable", cell),
+            Column("used", cell),
             Column("bytes", _text_bytes, right=True),
             Column("key", cell),
         ],
-        _one("name", "dtype", "shape", "trainable", "bytes", "key"),
+        _one("name", "dtype", "shape", "trainable", "used", "bytes", "key"),
     ),
     "keys": (
         [

@@ -19,7 +19,7 @@ from tfexplore.core.sidecars import Sidecars
 from tfexplore.core.signatures import Signature, signatures, tensor_info
 from tfexplore.core.variables import Variable
 from tfexplore.errors import CorruptError
-from tfexplore.formats import wire
+from tfexplore.formats import parts, wire
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.salvage import damaged_nodes
 from tfexplore.formats.saved_model import asset_path
@@ -176,12 +176,13 @@ class MetaGraph:
 
     @cached_property
     def collections(self) -> dict[str, Any]:
-        """CollectionDef messages by name; those that cannot be decoded are left out."""
+        """CollectionDef messages by name; those that cannot be decoded, or only at any cost, are left out."""
         found = {}
         for entry in self._message.collection_def:
             try:
+                parts.check_parts("CollectionDef", entry.value, path=self.path)
                 found[text.decode(entry.key)] = lean("CollectionDef").FromString(entry.value)
-            except DecodeError:
+            except (CorruptError, DecodeError):
                 continue
         return found
 
@@ -219,14 +220,21 @@ class MetaGraph:
         """The variables, in stored order."""
         return variable_join.variables(self, self.checkpoint)
 
-    @cached_property
-    def counted_variables(self) -> tuple[Variable, ...]:
-        """The variables that count as the model's: those that a function captures, else all.
+    def is_used(self, variable: Variable) -> bool | None:
+        """Whether any function captures the variable; None where none captures any, so that nothing tells.
 
         Keras 3 stores each variable twice, and an optimizer's slots belong to no function.
         """
-        used = tuple(variable for variable in self.variables if variable.functions)
-        return used or self.variables
+        return bool(variable.functions) if self._captures else None
+
+    @cached_property
+    def _captures(self) -> bool:
+        return any(variable.functions for variable in self.variables)
+
+    @cached_property
+    def counted_variables(self) -> tuple[Variable, ...]:
+        """The variables that count as the model's: those that a function captures, else all."""
+        return tuple(variable for variable in self.variables if self.is_used(variable) is not False)
 
     @cached_property
     def _node_of_object(self) -> dict[int, str]:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 # Files of a folder without models that are looked at for a word about it, and how the names of such files end.
 _LOOKED_AT = 50
-_OTHER_MODELS = (".keras", ".h5", ".hdf5", ".tflite", ".tfl", ".onnx", ".json", ".cpb", ".pt", ".safetensors")
+_OTHER_MODELS = (
+    *(".keras", ".h5", ".hdf5", ".tflite", ".tfl", ".onnx", ".json", ".cpb", ".pt", ".safetensors", ".gguf"),
+    *(".zip", ".7z", ".rar", ".tar", ".tgz"),
+)
 Progress = Callable[[str], None]
 
 

@@ -162,6 +162,7 @@ def _variables(meta_graph: MetaGraph, options: Options) -> Section:
             "dtype": dtypes.name(variable.dtype),
             "shape": shape_list(variable.shape),
             "trainable": variable.trainable,
+            "used": meta_graph.is_used(variable),
             "key": variable.key,
             "bytes": variable.nbytes,
         },
@@ -378,6 +379,7 @@ def _checkpoint_variables(checkpoint: Checkpoint, options: Options) -> Section:
             "dtype": facts.get("dtype"),
             "shape": facts.get("shape"),
             "trainable": None,
+            "used": None,
             "key": item[1] if facts else None,
             "bytes": facts.get("bytes"),
         }

@@ -110,9 +110,10 @@ def object_graph_notes(checkpoint: Checkpoint) -> list[str]:
         objects = checkpoint.objects
     except ModelError as error:
         return [f"the checkpoint's object graph cannot be read: {error}"]
+    found = [] if objects is None else [f"of the checkpoint, {sentence}" for sentence in objects.damaged]
     if objects is not None and checkpoint.objects_checksum == "bad":
-        return ["the checkpoint's object graph does not match its checksum: names and keys may be wrong"]
-    return []
+        found.append("the checkpoint's object graph does not match its checksum: names and keys may be wrong")
+    return found
 
 
 def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from tfexplore.core import text
@@ -24,7 +25,6 @@ from tfexplore.core.subjects import (
     MetaGraphSubject,
     ModelSubject,
     NodeSubject,
-    NoteSubject,
     ObjectSubject,
     SectionSubject,
     SignatureSubject,
@@ -32,7 +32,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import notes, object_graph_notes
-from tfexplore.core.tree_files import files_item, notes_item
+from tfexplore.core.tree_files import files_item, note_item, notes_item, own_folders
 from tfexplore.errors import ModelError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
@@ -46,13 +46,13 @@ def root_items(model: Model) -> list[Item]:
     name = os.path.basename(os.path.abspath(model.path))
     whole = Item("model", name, ModelSubject(model), note=model.kind_name)
     if not model.meta_graphs:
-        return [whole, *map(_note, model.notes), *_training_items(model)]
+        return [whole, *_notes_of(model, model.notes), *_training_items(model)]
     if len(model.meta_graphs) == 1:
         items = meta_graph_items(model, model.meta_graphs[0])
-        return [whole, *map(_note, _notes(model)), *items, files_item(model.meta_graphs[0])]
+        return [whole, *_notes_of(model, _notes(model)), *items, files_item(model.meta_graphs[0])]
     return [
         whole,
-        *map(_note, model.notes),
+        *_notes_of(model, model.notes),
         *(_meta_graph(model, found) for found in model.meta_graphs),
         files_item(model.meta_graphs[0]),
     ]
@@ -75,8 +75,11 @@ def _notes(model: Model) -> list[str]:
         return list(model.notes)
 
 
-def _note(sentence: str) -> Item:
-    return Item("note", sentence, NoteSubject(sentence))
+def _notes_of(model: Model, sentences: Iterable[str]) -> list[Item]:
+    folders = [folder for found in model.meta_graphs[:1] for folder in own_folders(found)]
+    if model.checkpoint is not None:
+        folders.append(os.path.dirname(model.checkpoint.index_path))
+    return [note_item(sentence, folders) for sentence in sentences]
 
 
 def _section(name: str, note: str, sentence: str, children: Children | None) -> Item:
@@ -98,7 +101,8 @@ def meta_graph_items(model: Model, meta_graph: MetaGraph) -> list[Item]:
         try:
             found.append(build(meta_graph))
         except ModelError as error:
-            found.append(_note(f"{build.__name__.lstrip('_').replace('saved_', '')} cannot be shown: {error}"))
+            sentence = f"{build.__name__.lstrip('_').replace('saved_', '')} cannot be shown: {error}"
+            found.extend(_notes_of(model, [sentence]))
     if model.checkpoint is not None:
         found.append(_keys(model.checkpoint, meta_graph))
     found.append(notes_item(meta_graph))
@@ -159,7 +163,6 @@ def _signature(meta_graph: MetaGraph, signature: Signature) -> Item:
 
 def _variables(meta_graph: MetaGraph) -> Item:
     found = sorted(meta_graph.variables, key=lambda variable: variable.name)
-    counted = {id(variable) for variable in meta_graph.counted_variables}
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
         variable = found[position]
@@ -171,10 +174,13 @@ def _variables(meta_graph: MetaGraph) -> Item:
             dtype=variable.dtype,
             shape=variable.shape,
             has_shape=True,
-            note="" if id(variable) in counted else "not used by any function",
+            note="not used by any function" if meta_graph.is_used(variable) is False else "",
         )
 
-    sizes = [(variable.parameters, variable.nbytes or 0) if id(variable) in counted else (0, 0) for variable in found]
+    sizes = [
+        (0, 0) if meta_graph.is_used(variable) is False else (variable.parameters, variable.nbytes or 0)
+        for variable in found
+    ]
     total = sum(size[0] for size in sizes)
     return _counted(
         "Variables",
@@ -347,8 +353,13 @@ def _assets(meta_graph: MetaGraph) -> Item:
 
 def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
     """The headings of one checkpoint."""
-    remarks = [] if checkpoint.objects_pending else list(map(_note, object_graph_notes(checkpoint)))
-    return [*remarks, _keys(checkpoint, None), *_checkpoint_objects(checkpoint)]
+    remarks = [] if checkpoint.objects_pending else object_graph_notes(checkpoint)
+    folders = [os.path.dirname(checkpoint.index_path)]
+    return [
+        *(note_item(sentence, folders) for sentence in remarks),
+        _keys(checkpoint, None),
+        *_checkpoint_objects(checkpoint),
+    ]
 
 
 def _checkpoint_objects(checkpoint: Checkpoint) -> list[Item]:

@@ -1,6 +1,9 @@
-"""Headings of the tree that are read only when somebody opens them: the files of the folder, and the linter's notes."""
+"""Rows of notes, and headings that are read only when somebody opens them: the folder's files, the linter's notes."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Iterable
 
 from tfexplore.core import text
 from tfexplore.core.files import File, list_files
@@ -12,6 +15,25 @@ from tfexplore.formats import fingerprint, keras_metadata
 
 FILES = "Files"
 NOTES = "Notes"
+
+
+def own_folders(meta_graph: MetaGraph) -> tuple[str, ...]:
+    """Where the files of a MetaGraph lie: its SavedModel's folder, else that of its own file."""
+    return (meta_graph.sidecars.folder or os.path.dirname(meta_graph.path),)
+
+
+def note_item(sentence: str, folders: Iterable[str] = ()) -> Item:
+    """A sentence as a row, where a file in one of these folders has no folder; the detail keeps the whole sentence."""
+    return Item("note", _without_folder(sentence, folders), NoteSubject(sentence))
+
+
+def _without_folder(sentence: str, folders: Iterable[str]) -> str:
+    for folder in folders:
+        # A file stands first, or behind what cannot be read of it.
+        before, found, rest = sentence.partition(folder.rstrip(os.sep) + os.sep)
+        if folder and found and (not before or before.endswith(": ")):
+            return before + rest
+    return sentence
 
 
 def files_item(meta_graph: MetaGraph) -> Item:
@@ -60,7 +82,7 @@ def notes_item(meta_graph: MetaGraph) -> Item:
         if not found:
             nothing = SectionSubject("nothing found", "Nothing was found that leads nowhere or does not fit.")
             return fixed([Item("section", "nothing found", nothing)])
-        return fixed([Item("note", sentence, NoteSubject(sentence)) for sentence in found])
+        return fixed([note_item(sentence, own_folders(meta_graph)) for sentence in found])
 
     sentence = "What TensorFlow loads without a word: inputs and names that lead nowhere, cycles, foreign ops, misfits."
     return Item("section", NOTES, SectionSubject(NOTES, sentence), Deferred(build))
