@@ -18,7 +18,7 @@ from tfexplore.core.sections import SECTIONS, Options, Section, section
 from tfexplore.core.summary import damage, without_values
 from tfexplore.errors import UsageError
 
-_TERMINAL_LIMIT = 200
+TERMINAL_LIMIT = 200
 # On a terminal more arguments than this are counted, not listed: a saver has hundreds.
 _MAX_ARGUMENTS = 4
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     narrowed = Options(
         tag_set=None if options.tag_set is None else tuple(filter(None, options.tag_set.split(","))),
         function=options.function,
-        match=_pattern(options.match),
+        match=pattern(options.match),
         attrs=options.attrs,
     )
     with open_target(options.path, quiet=options.quiet) as model:
@@ -114,7 +114,12 @@ def _refuse_idle(model: Model, name: str, options: Options) -> None:
         raise UsageError(f"{model.path}: a {model.kind_name} has no tag-sets")
 
 
-def _pattern(expression: str | None) -> re.Pattern[str] | None:
+def pattern(expression: str | None) -> re.Pattern[str] | None:
+    """What --match asks for.
+
+    Raises:
+        UsageError: it is no regular expression.
+    """
     if expression is None:
         return None
     try:
@@ -188,9 +193,9 @@ def _write_scopes(scopes: list[dict[str, Any]]) -> None:
     ]
     rows = [(scope["name"], scope["parameters"], scope["bytes"]) for scope in scopes]
     if output.is_terminal():
-        output.write_table(columns, rows[:_TERMINAL_LIMIT], color=False)
-        if len(rows) > _TERMINAL_LIMIT:
-            output.write(f"… {text.count(len(rows) - _TERMINAL_LIMIT)} more scopes (--json shows all)")
+        output.write_table(columns, rows[:TERMINAL_LIMIT], color=False)
+        if len(rows) > TERMINAL_LIMIT:
+            output.write(f"… {text.count(len(rows) - TERMINAL_LIMIT)} more scopes (--json shows all)")
     else:
         for name, parameters, nbytes in rows:
             output.write(f"scope\t{cell(name)}\t{parameters}\t{nbytes}")
@@ -373,7 +378,7 @@ def _write_text(model: Model, options: argparse.Namespace, found: Section, form:
         columns = [*columns, Column("attributes", output.json_text)]
     limit = options.limit
     if limit is None and output.is_terminal():
-        limit = _TERMINAL_LIMIT
+        limit = TERMINAL_LIMIT
     refs = iter(found.refs)
     shown = 0
 

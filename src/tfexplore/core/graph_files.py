@@ -127,4 +127,12 @@ def open_graph(path: str, found: probe.Probed, cancel: threading.Event | None, t
     meta_graph = MetaGraph(
         message, path=path, folder=None, checkpoint=checkpoint, graph_def=graph_def, is_broken=broken
     )
-    return Model(path, kind, file_bytes=read.nbytes, meta_graphs=[meta_graph], checkpoint=checkpoint, notes=notes)
+    return Model(
+        path,
+        kind,
+        file_bytes=read.nbytes,
+        meta_graphs=[meta_graph],
+        checkpoint=checkpoint,
+        notes=notes,
+        unread=read.damage,
+    )

@@ -6,6 +6,7 @@ What only some answers need is imported with them: a summary takes as long as it
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +47,14 @@ class Asset(NamedTuple):
     tensor: str | None
     path: str | None
     nbytes: int | None
+
+
+class Saver(NamedTuple):
+    """The SaverDef: the tensor that is fed the checkpoint's name, the one that saves, and the op that restores."""
+
+    filename: str
+    save: str
+    restore: str
 
 
 class MetaGraph:
@@ -180,6 +189,23 @@ class MetaGraph:
                 continue
         return found
 
+    @property
+    def saver(self) -> Saver:
+        """What saves and restores the variables; empty names where there is nothing."""
+        saver = self._message.saver_def
+        names = (saver.filename_tensor_name, saver.save_tensor_name, saver.restore_op_name)
+        return Saver(*map(text.decode, names))
+
+    @property
+    def gradients(self) -> tuple[tuple[str, str], ...]:
+        """Functions with the function that is their gradient (GradientDef)."""
+        return _pairs(self._graph_def.library.gradient)
+
+    @property
+    def registered_gradients(self) -> tuple[tuple[str, str], ...]:
+        """Types of ops with the function that is their gradient (RegisteredGradient)."""
+        return tuple((op, function) for function, op in _pairs(self._graph_def.library.registered_gradients))
+
     @cached_property
     def sidecars(self) -> Sidecars:
         """What lies beside `saved_model.pb`."""
@@ -270,6 +296,18 @@ class MetaGraph:
             path = asset_path(self._folder, name) if self._folder is not None else None
             found.append(Asset(name, text.decode(definition.tensor_info.name) or None, path, _file_size(path)))
         return found
+
+
+def _pairs(raw: Sequence[bytes]) -> tuple[tuple[str, str], ...]:
+    """Messages of two names, in fields 1 and 2."""
+    found = []
+    for part in raw:
+        try:
+            entry = lean("Entry").FromString(part)
+        except DecodeError:
+            continue
+        found.append((text.decode(entry.key), text.decode(entry.value)))
+    return tuple(found)
 
 
 def _file_size(path: str | None) -> int | None:

@@ -179,7 +179,15 @@ def _open_saved_model(path: str, file_name: str, cancel: threading.Event | None,
         MetaGraph(found, path=file_name, folder=of, checkpoint=checkpoint, is_broken=broken)
         for found in read.message.meta_graphs
     ]
-    return Model(path, SAVED_MODEL, file_bytes=read.nbytes, meta_graphs=graphs, checkpoint=checkpoint, notes=notes)
+    return Model(
+        path,
+        SAVED_MODEL,
+        file_bytes=read.nbytes,
+        meta_graphs=graphs,
+        checkpoint=checkpoint,
+        notes=notes,
+        unread=read.damage,
+    )
 
 
 # -- checkpoints --
