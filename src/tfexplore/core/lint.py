@@ -17,6 +17,7 @@ from tfexplore.core.graph_lint import Flaws, GraphLint, Tally, short
 from tfexplore.core.node_outputs import UNDESCRIBED, Nodes, Op
 from tfexplore.core.op_defs import TABLE_VERSION, is_tensorflows
 from tfexplore.core.shapes import Shape, format_shape
+from tfexplore.core.value_lint import value_notes
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle import Bundle
@@ -331,9 +332,15 @@ def _assets(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         yield f"{text.plural(outside.count, 'asset name')} {verb} out of the assets folder: {outside}"
 
 
+def _values(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
+    if meta_graph.checkpoint is not None:
+        yield from value_notes(meta_graph.checkpoint, cancel)
+
+
 _CHECKS: tuple[Callable[[Any, _Cancel], Iterator[str]], ...] = (
     _graphs,
     _variables,
+    _values,
     _fingerprint,
     _objects,
     _assets,

@@ -47,7 +47,7 @@ def summary(
         Cancelled: `cancel` was set meanwhile.
     """
     if not model.meta_graphs:
-        return _of_checkpoint(model, cancel)
+        return _of_checkpoint(model, linted, cancel)
     meta_graph = model.meta_graph(tag_set)
     counted = meta_graph.counted_variables
     sizes = [(variable.name, variable.parameters, variable.nbytes or 0) for variable in counted]
@@ -128,12 +128,16 @@ def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_checkpoint(model: Model, cancel: threading.Event | None) -> dict[str, Any]:
+def _of_checkpoint(model: Model, linted: bool, cancel: threading.Event | None) -> dict[str, Any]:
     checkpoint = model.checkpoint
     sizes, damaged = ([], 0) if checkpoint is None else _values(checkpoint, cancel)
     found = notes(model, None)
     if damaged:
         found.append(f"{text.plural(damaged, 'key')} with a damaged entry")
+    if linted and checkpoint is not None:
+        from tfexplore.core.value_lint import value_notes
+
+        found.extend(value_notes(checkpoint, cancel))
     return {
         "writer": None,
         "tag_sets": [],

@@ -32,7 +32,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import notes, object_graph_notes
-from tfexplore.core.tree_files import files_item, note_item, notes_item, own_folders
+from tfexplore.core.tree_files import checkpoint_notes_item, files_item, note_item, notes_item, own_folders
 from tfexplore.errors import ModelError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
@@ -373,6 +373,7 @@ def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
         *(note_item(sentence, folders) for sentence in remarks),
         _keys(checkpoint, None),
         *_checkpoint_objects(checkpoint),
+        *([] if checkpoint.is_v1 else [checkpoint_notes_item(checkpoint)]),
     ]
 
 
