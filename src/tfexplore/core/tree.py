@@ -32,7 +32,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import notes, object_graph_notes
-from tfexplore.core.tree_files import checkpoint_notes_item, files_item, note_item, notes_item, own_folders
+from tfexplore.core.tree_files import NOTES, checkpoint_notes_item, files_item, note_item, notes_item, own_folders
 from tfexplore.errors import ModelError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
@@ -120,13 +120,15 @@ def _training_items(model: Model) -> list[Item]:
     found = [] if model.checkpoint is None else checkpoint_items(model.checkpoint)
     if model.checkpoint_files:
         files = model.checkpoint_files[::-1]
-        found.append(
+        notes = [item for item in found if item.label == NOTES]
+        found.insert(
+            len(found) - len(notes),
             _section(
                 "Checkpoints",
                 f"{len(files):,}",
                 "The checkpoints in this folder, newest first.",
                 Listed(lambda _: files, lambda file: _checkpoint(model, file)),
-            )
+            ),
         )
     return found
 
