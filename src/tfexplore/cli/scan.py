@@ -12,20 +12,15 @@ from tfexplore.cli import diagnostics, output
 from tfexplore.cli.show import TERMINAL_LIMIT, pattern
 from tfexplore.cli.target import open_target
 from tfexplore.core import text
+from tfexplore.core.detail_scan import WHEN
 from tfexplore.core.model import COLLECTION, Model
 from tfexplore.core.risky_ops import at_least, highest
 from tfexplore.core.scan import scan
-from tfexplore.core.scan_finding import CALL, LOAD, SAVE, UNREACHED, Argument, Finding
+from tfexplore.core.scan_finding import Argument, Finding
 from tfexplore.errors import UsageError
 
 FOUND = 1
 
-_WHEN = {
-    LOAD: "when it is loaded",
-    CALL: "when it is called",
-    SAVE: "when it is saved",
-    UNREACHED: "only where it is fetched by name",
-}
 _COLORS = {"high": "31", "medium": "33", "note": "2"}
 _MAX_ARGUMENT = 200
 
@@ -144,7 +139,7 @@ def _write_blocks(found: Iterable[Finding], color: bool) -> None:
         if color:
             level = f"\x1b[{_COLORS[finding.level]}m{level}\x1b[0m"
         op = "" if finding.op is None else f"{text.label(finding.op)}: "
-        when = "" if finding.node is None else f", {_WHEN[finding.phase]}"
+        when = "" if finding.node is None else f", {WHEN[finding.phase]}"
         output.write(f"{level}  {op}{text.visible(finding.what)}{when}")
         if finding.path:
             output.write(f"        {_way(finding.path)}")
