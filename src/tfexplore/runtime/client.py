@@ -399,7 +399,7 @@ class Runtime:
         if how.kind == "not_started":
             if self.options.sandbox == "required" and "Landlock" in how.sentence:
                 return SandboxMissing(how.sentence, kind="no_sandbox")
-            return TensorFlowMissing(how.sentence, kind="not_started", hint=_tail(how.last_words) or INSTALL)
+            return TensorFlowMissing(how.sentence, kind="not_started", hint=_said(how.last_words))
         return ChildDied(how.sentence, kind=how.kind, hint=_said(how.last_words), last_words=how.last_words)
 
     def _stopped(self, running: _Running, last_words: str) -> RuntimeFailed:

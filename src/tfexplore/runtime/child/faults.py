@@ -69,6 +69,8 @@ _DENIED = re.compile(r"(/[^;:\n]{1,4000}); (?:Permission denied|Operation not pe
 _NOISE = re.compile(r"\s*\[(?:\[[^\]]{0,500}\]\]|Op:[^\]]{0,500}\])(?:\s*name: ?\S{0,200})?")
 _NODE = re.compile(r"\{\{node ([^}]{1,500})\}\}")
 _MISSING = re.compile(r"The name '([^']{1,500})' (?:refers to|looks like)|'([^']{1,500})' not in graph")
+# Starts of lines that say nothing of the cause.
+_ASIDE = ("Hint:", "[", "^", "0 successful", "Original stack", "Stack trace", "Derived", "Function call stack")
 _LONGEST = 2000
 
 
@@ -143,12 +145,12 @@ def sentence(text: str) -> str:
         blocks = [block for block in re.split(r"\n\s*\n|\n(?=Node: )", text) if block.strip()]
         for line in reversed("\n".join(blocks[1:]).splitlines()):
             bare = _NOISE.sub("", line).strip()
-            if bare and not bare.startswith(("File ", "Detected at", "Node: ", "[", "^", "0 successful", "Original stack")):
+            if bare and not bare.startswith(("File ", "Detected at", "Node: ", *_ASIDE)):
                 text = bare
                 break
     for line in text.splitlines():
         bare = _NOISE.sub("", line).strip()
-        if bare:
+        if bare and not bare.startswith(_ASIDE):
             text = bare
             break
     bare = re.sub(r"^\d+ root error\(s\) found\.\s*", "", text)

@@ -19,7 +19,6 @@ import shutil
 import signal
 import site
 import sys
-import sysconfig
 from typing import Any, NoReturn
 
 from . import sandbox
@@ -142,11 +141,11 @@ def _environment(plan: dict[str, Any]) -> dict[str, str]:
 def _more_paths(plan: dict[str, Any]) -> list[str]:
     """What `-I` left out of `sys.path` and belongs in: the user's site-packages, and PYTHONPATH."""
     found = []
-    if plan["home"] and sysconfig.get_default_scheme().startswith("posix"):
+    if plan["home"] and sys.prefix == sys.base_prefix:  # an environment does not look there
         site.USER_BASE = site.USER_SITE = None
         os.environ["HOME"] = plan["home"]
         user = site.getusersitepackages()
-        if os.path.isdir(user) and site.ENABLE_USER_SITE is not None and sys.prefix == sys.base_prefix:
+        if os.path.isdir(user):
             found.append(user)
     return [*found, *plan["paths"]]
 

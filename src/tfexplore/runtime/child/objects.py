@@ -92,7 +92,6 @@ def traces(function: Any) -> list[dict[str, Any]]:
                 "args": [tensors.nest_of_specs(part) for part in args],
                 "kwargs": {name: tensors.nest_of_specs(part) for name, part in kwargs.items()},
                 "outputs": tensors.nest_of_specs(one.structured_outputs),
-                "name": getattr(one, "name", "").__str__(),
             }
         )
     return found

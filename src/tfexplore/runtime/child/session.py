@@ -11,6 +11,9 @@ import tensorflow as tf
 from . import calling, faults, loading, objects, signatures
 from .serve import Answer, Refused, Request
 
+# What SavedModel keeps among the signatures and no person calls.
+_NO_SIGNATURES = ("__saved_model_init_op", "__saved_model_train_op")
+
 
 class Session:
     """Answers `load`, `describe` and `call`.
@@ -105,7 +108,8 @@ class Session:
         if self._objects is not None:
             return dict(getattr(self._objects, "signatures", {}))
         assert self._in_session is not None
-        return self._in_session.signatures
+        named = self._in_session.signatures
+        return {name: one for name, one in named.items() if name not in _NO_SIGNATURES}
 
     def _graph(self, request: Request) -> loading.InSession:
         """The main graph in a session, beside the restored objects where there are some."""
@@ -127,7 +131,8 @@ class Session:
             except Exception as error:
                 functions.append({"path": path, "traces": [], "problem": faults.sentence(str(error))})
             else:
-                functions.append({"path": path, "traces": found})
+                if found:
+                    functions.append({"path": path, "traces": found})
         return {
             "signatures": {name: signatures.of_function(one) for name, one in self._signatures().items()},
             "functions": functions,
