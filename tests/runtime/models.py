@@ -8,7 +8,7 @@ from typing import Any
 
 
 def write_all(tf: Any, folder: Path) -> None:
-    """`functions/`, `loops/`, `files/`, `session/` (TensorFlow 1), `graph.pb`, `graph.pbtxt`, `training.meta` and so on."""
+    """`functions/`, `loops/`, `files/`, `session/` (of TensorFlow 1), graphs, and a checkpoint with its MetaGraph."""
 
     class Encoder(tf.Module):
         def __init__(self) -> None:

@@ -10,13 +10,14 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-COMMANDS = ("show", "demo")
+COMMANDS = ("show", "demo", "doctor")
 
 OVERVIEW = """\
 usage: tfexplore [PATH]                   open the explorer; without PATH, on the
                                           models found below the current folder
        tfexplore show PATH [SECTION]      print a section of a model
        tfexplore demo [DIR]               write the demo model and open it
+       tfexplore doctor                   tell what is here to run models with
 
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
 .index or .data file, or the checkpoint state file. Of a serving base directory
@@ -78,6 +79,17 @@ def _demo_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _doctor_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore doctor",
+        description="Tells what is here: TensorFlow, its interpreter, the sandbox, GPUs, the terminal, the clipboard.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--tf-python", metavar="PYTHON", help="the interpreter that has TensorFlow (default: this one)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
 def _explore_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", nargs="?")
@@ -95,7 +107,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        options = (_show_parser if command == "show" else _demo_parser)().parse_args(arguments[1:])
+        parsers = {"show": _show_parser, "demo": _demo_parser, "doctor": _doctor_parser}
+        options = parsers[command]().parse_args(arguments[1:])
         options.command = command
         return options
     options = _explore_parser().parse_args(arguments)

@@ -1,9 +1,9 @@
 """Runs a model in the child process: starts it on first need, sends requests, and starts anew after its end.
 
-    runtime = Runtime(Options(reads=(path,)))
-    loaded = await runtime.load(path)
-    result = await runtime.call(Call(signature="serving_default", inputs=(…,)))
-    await runtime.close()
+runtime = Runtime(Options(reads=(path,)))
+loaded = await runtime.load(path)
+result = await runtime.call(Call(signature="serving_default", inputs=(…,)))
+await runtime.close()
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def _measure(request: Request, once: Callable[[], Named]) -> Answer:
         repeats.append((time.perf_counter() - started) * 1e3)
     size = sum(array.nbytes for _, _, array in found if isinstance(array, np.ndarray))
     if size > frames.MAX_BODY:
-        raise Refused("too_large", f"the outputs have {size:,} bytes, more than the {frames.MAX_BODY:,} that are passed on")
+        raise Refused(
+            "too_large", f"the outputs have {size:,} bytes, more than the {frames.MAX_BODY:,} that are passed on"
+        )
     sent = [tensors.from_array(*one) for one in found]
     return {"latency_ms": {"first": first, "repeats": repeats}}, sent
 
@@ -71,7 +73,9 @@ def _compare(given: dict[str, Tensor], wanted: dict[str, tuple[Optional[str], An
             raise Refused("wrong_input", f"the input {name} is {tensor.dtype}, not {dtype}", tensor=name)
         if not shape.is_compatible_with(tensor.shape):
             text = "[" + ", ".join("?" if dim is None else str(dim) for dim in tensors.dims(shape) or ()) + "]"
-            raise Refused("wrong_input", f"the input {name} has the shape {list(tensor.shape)}, not {text}", tensor=name)
+            raise Refused(
+                "wrong_input", f"the input {name} has the shape {list(tensor.shape)}, not {text}", tensor=name
+            )
 
 
 def call_function(request: Request, function: Any, params: dict[str, Any]) -> Answer:

@@ -64,7 +64,9 @@ _UNREGISTERED = (
     re.compile(r"No op named (\S{1,200}) in defined operations"),
     re.compile(r"Converting GraphDef to Graph has failed.{0,200}Op type not registered '([^']{1,200})'", re.S),
 )
-_NO_KERNEL = re.compile(r"No (?:registered '([^']{1,200})' OpKernel|OpKernel was registered to support Op '([^']{1,200})')")
+_NO_KERNEL = re.compile(
+    r"No (?:registered '([^']{1,200})' OpKernel|OpKernel was registered to support Op '([^']{1,200})')"
+)
 _DENIED = re.compile(r"(/[^;:\n]{1,4000}); (?:Permission denied|Operation not permitted|Read-only file system)")
 _NOISE = re.compile(r"\s*\[(?:\[[^\]]{0,500}\]\]|Op:[^\]]{0,500}\])(?:\s*name: ?\S{0,200})?")
 _NODE = re.compile(r"\{\{node ([^}]{1,500})\}\}")

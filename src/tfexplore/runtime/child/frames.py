@@ -136,7 +136,10 @@ def _natural(value: Any) -> bool:
 def _tensor(one: Any, view: memoryview, offset: int) -> Tensor:
     if not isinstance(one, dict):
         raise FrameError("a tensor's description is no JSON object")
-    name, dtype, shape, size = (one.get(key) for key in ("name", "dtype", "shape", "bytes"))
+    name: Any = one.get("name")
+    dtype: Any = one.get("dtype")
+    shape: Any = one.get("shape")
+    size: Any = one.get("bytes")
     if not (isinstance(name, str) and isinstance(dtype, str) and isinstance(shape, list) and _natural(size)):
         raise FrameError("a tensor without name, dtype, shape and length")
     if len(shape) > MAX_RANK or not all(_natural(dim) and dim < 1 << 63 for dim in shape):

@@ -132,7 +132,9 @@ def _inline(graph: InSession, library: dict[str, Any], way: Sequence[str]) -> tu
 
 def _outputs(node: Any, flat: dict[str, str]) -> int:
     """How many outputs a node of a copied body has: as many as the names of its tensors tell."""
-    return sum(1 for one in set(flat.values()) if one.rpartition(":")[0] == node.name and one.rpartition(":")[2].isdigit())
+    return sum(
+        1 for one in set(flat.values()) if one.rpartition(":")[0] == node.name and one.rpartition(":")[2].isdigit()
+    )
 
 
 def _inside(definition: Any, flat: dict[str, str], copied: dict[str, Any], name: str) -> Any:

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _wait(child: int, lifeline: int, woken: int) -> int:
-    """Waits for the child's end, and brings it about once the explorer lets go; its exit code, negative for a signal."""
+    """The child's exit code, negative for a signal; kills it once the explorer lets go."""
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
     poll.register(woken, select.POLLIN)
@@ -125,9 +125,7 @@ def _be_the_child(plan: dict[str, Any], launcher: int) -> NoReturn:
         for fd in (plan["requests"], plan["answers"]):
             os.set_inheritable(fd, True)
         told = {"requests": plan["requests"], "answers": plan["answers"], "paths": paths, "gpu": plan["gpu"]}
-        os.execve(
-            sys.executable, [sys.executable, "-I", "-B", script, "serve", json.dumps(told)], _environment(plan)
-        )
+        os.execve(sys.executable, [sys.executable, "-I", "-B", script, "serve", json.dumps(told)], _environment(plan))
     except BaseException as error:
         with contextlib.suppress(OSError):
             _tell(plan["status"], {"failed": f"{getattr(error, 'strerror', None) or error}"})
@@ -135,7 +133,7 @@ def _be_the_child(plan: dict[str, Any], launcher: int) -> NoReturn:
 
 
 def _environment(plan: dict[str, Any]) -> dict[str, str]:
-    return {**os.environ, **{name: plan["scratch"] for name in ("HOME", "TMPDIR", "TMP", "TEMP")}}
+    return {**os.environ, **dict.fromkeys(("HOME", "TMPDIR", "TMP", "TEMP"), plan["scratch"])}
 
 
 def _more_paths(plan: dict[str, Any]) -> list[str]:

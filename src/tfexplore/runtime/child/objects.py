@@ -22,10 +22,11 @@ def _is_function(value: Any) -> bool:
 
 def children(value: Any) -> dict[str, Any]:
     """The children of a restored object that are objects or functions, by name."""
-    found: dict[str, Any] = {}
-    for name, part in list(getattr(value, "__dict__", {}).items()):
-        if _is_function(part) or (not name.startswith("_") and hasattr(part, "_trackable_children")):
-            found[name] = part
+    found = {
+        name: part
+        for name, part in list(getattr(value, "__dict__", {}).items())
+        if _is_function(part) or (not name.startswith("_") and hasattr(part, "_trackable_children"))
+    }
     list_children = getattr(value, "_trackable_children", None)  # from TensorFlow 2.9 on
     try:
         if list_children is not None:
@@ -68,7 +69,8 @@ def function_at(root: Any, path: str) -> Any:
     Raises:
         Refused: there is none.
     """
-    value, done = root, []
+    value = root
+    done: list[str] = []
     for name in path.split("."):
         part = children(value).get(name)
         if part is None:

@@ -25,7 +25,7 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
-# Rights that each version of the interface knows, from the first on: then REFER, TRUNCATE, and IOCTL_DEV with the fifth.
+# Rights that each version of the interface knows: 13, then REFER, TRUNCATE, and with the fifth IOCTL_DEV.
 _KNOWN = (0x1FFF, 0x3FFF, 0x7FFF, 0x7FFF, 0xFFFF)
 _NET_BIND_CONNECT = 3  # from the fourth on
 _SCOPE_SOCKETS_SIGNALS = 3  # from the sixth on
@@ -165,7 +165,9 @@ def _restrict_files(libc: Any, reads: Sequence[str], writes: Sequence[str]) -> O
         attributes += struct.pack("<Q", _NET_BIND_CONNECT)
     if abi >= 6:
         attributes += struct.pack("<Q", _SCOPE_SOCKETS_SIGNALS)
-    rules = libc.syscall(ctypes.c_long(_CREATE_RULESET), attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
+    rules = libc.syscall(
+        ctypes.c_long(_CREATE_RULESET), attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0)
+    )
     if rules < 0:
         return None
     try:

@@ -124,7 +124,7 @@ class Session:
     def _describe(self) -> dict[str, Any]:
         if self._objects is None:
             return {"signatures": {n: signatures.of_def(one) for n, one in self._signatures().items()}, "functions": []}
-        functions = []
+        functions: list[dict[str, Any]] = []
         for path, function in objects.iter_functions(self._objects):
             try:
                 found = objects.traces(function)

@@ -93,7 +93,7 @@ def nest_of_specs(value: Any, depth: int = 0) -> Any:
     """The JSON form of a nest of TensorSpecs and plain values."""
     if depth > MAX_DEPTH:
         return {"other": "…"}
-    if isinstance(value, tf.TensorSpec) or tf.is_tensor(value) and hasattr(value, "shape"):
+    if isinstance(value, tf.TensorSpec) or (tf.is_tensor(value) and hasattr(value, "shape")):
         if not hasattr(value, "row_splits") and hasattr(value.shape, "rank"):
             return {"tensor": {"name": str(value.name), "dtype": value.dtype.name, "shape": dims(value.shape)}}
     if isinstance(value, tf.TypeSpec):
