@@ -10,20 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
-from tfexplore.errors import (
-    Cancelled,
-    ChildDied,
-    RunFailed,
-    RuntimeFailed,
-    SandboxMissing,
-    TensorFlowMissing,
-    TimedOut,
-)
-from tfexplore.runtime import protocol
-from tfexplore.runtime.process import INSTALL, Child
+from tfexplore.errors import Cancelled, ChildDied, RunFailed, RuntimeFailed
+from tfexplore.runtime import failures, protocol
+from tfexplore.runtime.process import Child, absolute, reading
 from tfexplore.runtime.protocol import FrameError, Tensor
 from tfexplore.runtime.records import About, Call, Event, Failure, Log, Options, Progress, Result, Sandbox, State
 
@@ -69,7 +62,7 @@ class Runtime:
         *,
         script: str | None = None,
     ) -> None:
-        self.options = options or Options()
+        self.options = absolute(options or Options())
         self.state: State = "off"
         self.why: RuntimeFailed | None = None
         self.about: About | None = None
@@ -122,6 +115,7 @@ class Runtime:
         Args:
             form: `saved_model`, `graph_def` or `meta_graph`.
             tag_set: of the MetaGraph; None for the only one, else `serve`.
+            path: may be read by the child from now on, and what lies below it.
             loader: `auto` takes TensorFlow 2's, and TensorFlow 1's where that one fails; `v2` or `v1`.
             checkpoint: the prefix that a MetaGraph's variables are restored from.
 
@@ -132,7 +126,9 @@ class Runtime:
             RuntimeFailed: as `request`.
             Cancelled: it was cancelled.
         """
+        path, checkpoint = _absolute(path), None if checkpoint is None else _absolute(checkpoint)
         params = {"path": path, "form": form, "tags": tag_set, "loader": loader, "checkpoint": checkpoint}
+        await self._open_to([path] if checkpoint is None else [path, os.path.dirname(checkpoint)])
         self._model, self._model_is_in = params, None
         return (await _last(self.request("load", params, timeout=timeout), on_event)).value
 
@@ -215,15 +211,29 @@ class Runtime:
         child = self._child
         if child is None:
             return
-        if self._running is None:
-            child.finish()
-            await child.wait(FINISH_SECONDS)
+        if self._running is not None:
+            child.kill()
+        await self._end(child)
+
+    # -- one child --
+
+    async def _open_to(self, paths: list[str]) -> None:
+        """Lets the child read these paths; one that lives has given that right away, so it ends."""
+        options = reading(self.options, paths)
+        if options is self.options:
+            return
+        async with self._turn:
+            self.options = options
+            if self._child is not None:
+                await self._end(self._child)
+
+    async def _end(self, child: Child) -> None:
+        child.finish()
+        await child.wait(FINISH_SECONDS)
         child.kill()
         await child.wait(KILL_SECONDS)
         self._child = None
         self._set("off")
-
-    # -- one child --
 
     def _set(self, state: State) -> None:
         if state != self.state:
@@ -330,7 +340,7 @@ class Runtime:
         finally:
             getting.cancel()
         if frame is None:
-            return Failure(self._death(child, running))
+            return Failure(failures.of_end(child.ended, child.last_words(), running.stopping, running.timeout))
         header = frame.header
         kind, number = header.get("type"), header.get("id")
         if kind == "hello":
@@ -342,13 +352,13 @@ class Runtime:
         if number != running.number:  # of a request that was given up
             return None
         if kind == "progress":
-            return Progress(str(header.get("what")), _whole(header.get("done")) or 0, _whole(header.get("total")))
+            return failures.progress(header)
         if kind == "log":
             return Log(str(header.get("text")))
         if kind == "result" and isinstance(header.get("value"), dict):
             return Result(header["value"], frame.tensors)
         if kind == "failure":
-            return Failure(self._failure(header, child, running))
+            return Failure(failures.of_answer(header, child.last_words(), running.stopping, running.timeout))
         child.kill()
         await child.wait(KILL_SECONDS)
         return Failure(
@@ -384,53 +394,14 @@ class Runtime:
             if ended and (frame is None or frame.header.get("id") == running.number):
                 running.over.set()
         if child.ended is not None:
-            self.why = self._death(child, running)
+            self.why = failures.of_end(child.ended, child.last_words(), running.stopping, running.timeout)
             self._set("dead")
         else:
             self._set("idle")
 
-    # -- what went wrong --
 
-    def _death(self, child: Child, running: _Running) -> RuntimeFailed:
-        assert child.ended is not None
-        how = child.ended
-        if running.stopping is not None:
-            return self._stopped(running, how.last_words)
-        if how.kind == "not_started":
-            if self.options.sandbox == "required" and "Landlock" in how.sentence:
-                return SandboxMissing(how.sentence, kind="no_sandbox")
-            return TensorFlowMissing(how.sentence, kind="not_started", hint=_said(how.last_words))
-        return ChildDied(how.sentence, kind=how.kind, hint=_said(how.last_words), last_words=how.last_words)
-
-    def _stopped(self, running: _Running, last_words: str) -> RuntimeFailed:
-        if running.stopping == "timed_out":
-            return TimedOut(
-                f"it was stopped after {running.timeout:g} s",
-                kind="timed_out",
-                hint="--timeout allows more",
-                last_words=last_words,
-            )
-        return RuntimeFailed("cancelled", kind="cancelled", last_words=last_words)
-
-    def _failure(self, header: dict[str, Any], child: Child, running: _Running) -> RuntimeFailed:
-        if running.stopping is not None:
-            return self._stopped(running, child.last_words())
-        kind, message = str(header.get("kind")), str(header.get("message"))
-        detail = header.get("detail")
-        detail = detail if isinstance(detail, dict) else {}
-        hint = detail.get("hint")
-        found: type[RuntimeFailed] = RunFailed
-        if kind == "tensorflow_missing":
-            found, hint = TensorFlowMissing, INSTALL
-        elif kind == "import_failed":
-            found = TensorFlowMissing
-        return found(
-            message,
-            kind=kind,
-            hint=hint if isinstance(hint, str) else None,
-            detail=detail,
-            last_words=child.last_words(),
-        )
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)
 
 
 async def _last(events: AsyncGenerator[Event, None], on_event: Callable[[Event], None] | None) -> Result:
@@ -461,17 +432,3 @@ def _about(value: dict[str, Any], sandbox: Sandbox | None) -> About:
         sandbox or Sandbox(),
         tuple(str(one) for one in gpus) if isinstance(gpus, list) else (),
     )
-
-
-def _whole(value: object) -> int | None:
-    return value if type(value) is int else None
-
-
-def _tail(words: str) -> str:
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
-
-
-def _said(words: str) -> str | None:
-    tail = _tail(words)
-    return f"its last words: {tail}" if tail else None

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ class Ended(NamedTuple):
 
     Attributes:
         sentence: what happened, without a final full stop.
-        kind: `died`, `protocol` or `not_started`.
+        kind: `died`, `protocol`, `not_started` or `no_sandbox`.
         last_words: the end of its standard error.
     """
 
@@ -242,7 +243,9 @@ class Child:
         with contextlib.suppress(ValueError, OSError):
             while line := await reader.readline():
                 told = json.loads(line)
-                if "sandbox" in told:
+                if "progress" in told:
+                    await self.messages.put(Frame({"type": "progress", "id": 0, "what": told["progress"]}, ()))
+                elif "sandbox" in told:
                     held = told["sandbox"]
                     self.sandbox = Sandbox(held["landlock"], tuple(held["network"]), self._options.sandbox == "off")
                 elif "failed" in told:
@@ -265,7 +268,10 @@ class Child:
         if self._broken is not None:
             return Ended(f"the child was stopped: it sent {self._broken}", "protocol", words)
         if self._refused is not None:
-            return Ended(f"the child could not be started: {self._refused}", "not_started", words)
+            kind = (
+                "no_sandbox" if self._options.sandbox == "required" and "Landlock" in self._refused else "not_started"
+            )
+            return Ended(f"the child could not be started: {self._refused}", kind, words)
         if self._status is None and launcher > 0:
             return Ended(f"{interpreter(self._options)} could not start the child", "not_started", words)
         status = launcher if self._status is None else self._status
@@ -281,6 +287,28 @@ def _death(status: int) -> str:
         return f"the process that runs TensorFlow was ended by signal {-status}"
     why = f" ({_SIGNALS[number]})" if number in _SIGNALS else ""
     return f"the process that runs TensorFlow was ended by {number.name}{why}"
+
+
+def absolute(options: Options) -> Options:
+    """The same options with absolute paths: the child has another current folder."""
+    return replace(
+        options,
+        reads=tuple(os.path.abspath(path) for path in options.reads),
+        writes=tuple(os.path.abspath(path) for path in options.writes),
+        imports=tuple(os.path.abspath(one) if one.endswith(".py") else one for one in options.imports),
+        op_libraries=tuple(os.path.abspath(path) for path in options.op_libraries),
+    )
+
+
+def reading(options: Options, paths: list[str]) -> Options:
+    """Options with which the child may read these paths too; the same object where it may already."""
+    known = [os.path.join(os.path.realpath(path), "") for path in options.reads]
+    new = [
+        os.path.abspath(path)
+        for path in paths
+        if not any(os.path.join(os.path.realpath(path), "").startswith(folder) for folder in known)
+    ]
+    return replace(options, reads=(*options.reads, *new)) if new else options
 
 
 def interpreter(options: Options) -> str:
@@ -317,6 +345,11 @@ def environment(options: Options) -> dict[str, str]:
     return kept
 
 
+def _files(options: Options) -> list[str]:
+    """The folders of modules that are named by their file."""
+    return [os.path.dirname(one) for one in options.imports if one.endswith(".py")]
+
+
 def extra_paths(options: Options) -> list[str]:
     """PYTHONPATH, as far as it is absolute and lies outside of what the model could have brought."""
     reads = [os.path.realpath(path) + os.sep for path in options.reads]
@@ -338,13 +371,14 @@ def _spawn(options: Options, script: str | None, scratch: str, fds: tuple[int, .
         "status": status,
         "lifeline": lifeline,
         "scratch": scratch,
-        "reads": [os.path.abspath(path) for path in (*options.reads, *options.op_libraries)],
-        "writes": [os.path.abspath(path) for path in options.writes],
+        "reads": [*options.reads, *options.op_libraries, *_files(options)],
+        "writes": options.writes,
         "paths": extra_paths(options),
         "home": os.path.expanduser("~"),
         "memory": options.memory,
         "gpu": options.device == "gpu",
         "sandbox": options.sandbox,
+        "dont_compile": bool(os.environ.get("PYTHONDONTWRITEBYTECODE")),
         "script": script,
     }
     try:

@@ -22,7 +22,7 @@ class Options:
         device: `gpu` shows it the GPUs.
         threads: for each of TensorFlow's two pools; None leaves it to TensorFlow.
         memory: bytes of address space, None for no limit.
-        imports, op_libraries: modules and shared libraries with custom ops.
+        imports, op_libraries: modules (a name, or the path of a .py file) and shared libraries with custom ops.
         sandbox: `required` fails where the kernel cannot, `best` takes what it has, `off` is for tests.
         start_seconds: how long the start with TensorFlow's import may take.
     """

@@ -24,7 +24,8 @@ PREFIX = struct.Struct("<4sIQ")
 ITEM_SIZES = {
     "bool": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1, "int8": 1, "uint8": 1, "qint8": 1, "quint8": 1,
     "float8_e5m2": 1, "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e4m3b11fnuz": 1, "float8_e5m2fnuz": 1,
-    "int16": 2, "uint16": 2, "qint16": 2, "quint16": 2, "half": 2, "float16": 2, "bfloat16": 2,
+    "float4_e2m1fn": 1,
+    "int16": 2, "uint16": 2, "qint16": 2, "quint16": 2, "float16": 2, "bfloat16": 2,
     "int32": 4, "uint32": 4, "qint32": 4, "float32": 4,
     "int64": 8, "uint64": 8, "float64": 8, "complex64": 8, "complex128": 16,
 }  # fmt: skip

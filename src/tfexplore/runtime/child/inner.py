@@ -43,7 +43,10 @@ def fetched(
     if way is None:
         called = "this model" if signature is None else f"the signature {signature}"
         raise Refused("missing_tensor", f"{called} does not call {body} outside of loops and branches", tensor=names[0])
-    flat, copied = _inline(graph, library, way)
+    key = tuple(way)
+    if key not in graph.copies:
+        graph.copies[key] = _inline(graph, library, way)
+    flat, copied = graph.copies[key]
     return [(name, _inside(library[body], flat, copied, name)) for name in names]
 
 

@@ -19,9 +19,9 @@ import shutil
 import signal
 import site
 import sys
-from typing import Any, NoReturn
+from typing import Any, Callable
 
-from . import sandbox
+from . import sandbox, warm
 
 
 def main(arguments: list[str]) -> None:
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
 
     Its fields: `requests`, `answers`, `status`, `lifeline` (descriptors), `scratch` (a folder that is there),
     `reads`, `writes`, `paths` (more of them for `sys.path`), `home`, `memory`, `gpu`, `sandbox` (`best`, `off`,
-    `required`), `script` (what to execute, for tests).
+    `required`), `dont_compile`, `script` (what to execute, for tests).
     """
     plan: dict[str, Any] = json.loads(arguments[0])
     sandbox.adopt_orphans()
@@ -40,19 +40,44 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake)
     parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        _be_the_child(plan, parent)
-    signal.signal(signal.SIGTERM, lambda number, frame: _signal(child, signal.SIGTERM))
+    paths = _more_paths(plan)
+    if plan["script"] is None and not plan["dont_compile"] and warm.is_needed(paths):
+        _tell(plan["status"], {"progress": "compiling TensorFlow for this Python, once"})
+        command = [sys.executable, "-I", _script("run.py"), "warm", *paths]
+        _see_it_end(_fork(lambda: _become(command, plan), parent), plan, woken)
+    child = _fork(lambda: _be_the_child(plan, paths), parent)
     for fd in (plan["requests"], plan["answers"]):
         os.close(fd)
-    status = _wait(child, plan["lifeline"], woken)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    status = _see_it_end(child, plan, woken)
     _end_the_rest(child)
     shutil.rmtree(plan["scratch"], ignore_errors=True)
     with contextlib.suppress(OSError):
         _tell(plan["status"], {"ended": status})
     os._exit(0)
+
+
+def _fork(work: Callable[[], None], launcher: int) -> int:
+    """Starts a child in a group of its own, which ends with this process."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setpgid(0, 0)
+        sandbox.die_with_parent(signal.SIGKILL)
+        if os.getppid() == launcher:
+            work()
+    finally:
+        os._exit(1)
+
+
+def _see_it_end(child: int, plan: dict[str, Any], woken: int) -> int:
+    """Waits for a child, and passes SIGTERM on to it meanwhile; its exit code, negative for a signal."""
+    signal.signal(signal.SIGTERM, lambda number, frame: _signal(child, signal.SIGTERM))
+    status = _wait(child, plan["lifeline"], woken)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return status
 
 
 def _wait(child: int, lifeline: int, woken: int) -> int:
@@ -100,18 +125,11 @@ def _end_the_rest(child: int) -> None:
             return
 
 
-def _be_the_child(plan: dict[str, Any], launcher: int) -> NoReturn:
+def _be_the_child(plan: dict[str, Any], paths: list[str]) -> None:
     """From the fork to execve."""
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setpgid(0, 0)
-        sandbox.die_with_parent(signal.SIGKILL)
-        if os.getppid() != launcher:
-            os._exit(1)
         os.chdir(plan["scratch"])
-        paths = _more_paths(plan)
-        script = plan["script"] or os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
+        script = plan["script"] or _script("run.py")
         applied = sandbox.Applied(None, ())
         if plan["sandbox"] != "off":
             devices = sandbox.gpu_devices() if plan["gpu"] else []
@@ -125,11 +143,17 @@ def _be_the_child(plan: dict[str, Any], launcher: int) -> NoReturn:
         for fd in (plan["requests"], plan["answers"]):
             os.set_inheritable(fd, True)
         told = {"requests": plan["requests"], "answers": plan["answers"], "paths": paths, "gpu": plan["gpu"]}
-        os.execve(sys.executable, [sys.executable, "-I", "-B", script, "serve", json.dumps(told)], _environment(plan))
+        _become([sys.executable, "-I", "-B", script, "serve", json.dumps(told)], plan)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            _tell(plan["status"], {"failed": f"{getattr(error, 'strerror', None) or error}"})
-    os._exit(1)
+        _tell(plan["status"], {"failed": f"{getattr(error, 'strerror', None) or error}"})
+
+
+def _become(command: list[str], plan: dict[str, Any]) -> None:
+    os.execve(command[0], command, _environment(plan))
+
+
+def _script(name: str) -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
 def _environment(plan: dict[str, Any]) -> dict[str, str]:

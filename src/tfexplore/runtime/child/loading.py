@@ -29,11 +29,13 @@ class InSession(NamedTuple):
     Attributes:
         signatures: name to SignatureDef.
         notes: sentences for the person.
+        copies: function bodies that `inner` has copied into the graph, by the calls that lead to them.
     """
 
     session: Any
     signatures: dict[str, Any]
     notes: tuple[str, ...]
+    copies: dict[Any, Any]
 
 
 def place(params: dict[str, Any]) -> Place:
@@ -99,7 +101,7 @@ def load_session(where: Place, threads: Optional[int], request: Request) -> InSe
     except BaseException:
         session.close()
         raise
-    return InSession(session, signatures, tuple(notes))
+    return InSession(session, signatures, tuple(notes), {})
 
 
 def _saved_model(session: Any, where: Place) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 import sys
 from typing import Any, Optional
 
@@ -26,6 +28,7 @@ class Session:
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
+        tf.get_logger().setLevel("ERROR")
         self._threads: Optional[int] = params.get("threads")
         if self._threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(self._threads)
@@ -35,7 +38,7 @@ class Session:
                 tf.config.experimental.set_memory_growth(device, True)
         for module in params.get("imports") or ():
             try:
-                importlib.import_module(module)
+                _import(module)
             except Exception as error:
                 raise Refused("import_failed", f"{module} cannot be imported: {faults.sentence(str(error))}") from error
         for library in params.get("op_libraries") or ():
@@ -85,6 +88,8 @@ class Session:
                     raise
         if self._objects is None:
             request.progress("loading the graph with TensorFlow 1's loader" if because else "loading the graph")
+            if because is not None:
+                request.log(f"TensorFlow 2 cannot load it ({because['message']}), so TensorFlow 1's loader takes over")
             try:
                 self._in_session = loading.load_session(where, self._threads, request)
             except Exception as error:
@@ -165,3 +170,17 @@ class Session:
             return calling.call_signature(request, known[name])
         assert self._in_session is not None
         return calling.run_signature(request, self._in_session, known[name])
+
+
+def _import(module: str) -> None:
+    """Imports a module by its name, or by the path of its file."""
+    if not module.endswith(".py"):
+        importlib.import_module(module)
+        return
+    name = os.path.basename(module)[: -len(".py")]
+    spec = importlib.util.spec_from_file_location(name, module)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made
+    spec.loader.exec_module(made)
