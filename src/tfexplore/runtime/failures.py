@@ -9,6 +9,8 @@ from tfexplore.runtime.process import INSTALL, Ended
 from tfexplore.runtime.records import Progress
 
 _LONGEST = 4000
+# Lines of a stack trace of native code, which says nothing to people.
+_TRACE = ("@ ", "*** ")
 
 
 def of_end(how: Ended | None, last_words: str, stopping: str | None, timeout: float | None) -> RuntimeFailed:
@@ -55,7 +57,8 @@ def _stopped(stopping: str, timeout: float | None, last_words: str) -> RuntimeFa
 
 
 def _said(words: str) -> str | None:
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    lines = [line.strip() for line in words.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(_TRACE)]
     return f"its last words: {lines[-1][:300]}" if lines else None
 
 
