@@ -134,7 +134,21 @@ def tried(params):
     return found
 
 
-send({"type": "hello", "protocol": 1})
+# How it fails to start, if it shall.
+fault = os.environ.get("TF_STAND_IN", "")
+if fault == "falls before hello":
+    os.kill(os.getpid(), signal.SIGSEGV)
+elif fault == "says nothing":
+    time.sleep(600)
+send({"type": "hello", "protocol": 99 if fault == "speaks another version" else 1})
+if fault == "falls after hello":
+    os.kill(os.getpid(), signal.SIGABRT)
+elif fault == "half a ready":
+    os.write(answers, struct.pack("<4sIQ", b"TFX1", 1000, 0) + b'{"type":')
+    os.kill(os.getpid(), signal.SIGKILL)
+elif fault == "lets go of its input":
+    requests.close()
+    time.sleep(600)
 while True:
     header, body = receive()
     if header["type"] == "configure":

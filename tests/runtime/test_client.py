@@ -98,6 +98,30 @@ async def test_the_end_of_the_child_is_told_and_another_starts(
     assert runtime.state == "idle"
 
 
+@pytest.mark.parametrize(
+    ("fault", "found", "sentence"),
+    [
+        ("falls before hello", ChildDied, "ended by SIGSEGV"),
+        ("falls after hello", ChildDied, "ended by SIGABRT"),
+        ("half a ready", ChildDied, "ended by SIGKILL"),
+        ("speaks another version", ChildDied, "the child speaks another version of the protocol"),
+        ("says nothing", TimedOut, "it was stopped after 2 s"),
+        ("lets go of its input", TimedOut, "it was stopped after 2 s"),
+    ],
+)
+async def test_a_fault_at_the_start(
+    make: Make, monkeypatch: pytest.MonkeyPatch, fault: str, found: type[RuntimeFailed], sentence: str
+) -> None:
+    monkeypatch.setenv("TF_STAND_IN", fault)
+    runtime = make(Options(start_seconds=2))
+    with pytest.raises(found, match=sentence):
+        await ask(runtime, "echo")
+    assert runtime.state == "dead"
+    monkeypatch.delenv("TF_STAND_IN")
+    assert (await ask(runtime, "echo")).value["pid"]
+    assert runtime.state == "idle"
+
+
 async def test_a_gigabyte_of_output_is_bounded_and_its_end_is_kept(make: Make) -> None:
     runtime = make()
     await ask(runtime, "prints", {"bytes": 1 << 30})

@@ -14,6 +14,8 @@ import pytest_asyncio
 
 from runtime import models
 from runtime.calls import floats, outputs, strings
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import section
 from tfexplore.errors import RunFailed, TimedOut
 from tfexplore.runtime import look
 from tfexplore.runtime.client import Runtime
@@ -75,10 +77,8 @@ async def test_calls(
 
 async def test_inner_tensors(other: Runtime, other_models: Path) -> None:
     await other.load(str(other_models / "functions"))
-    text = (other_models / "functions" / "saved_model.pb").read_bytes()
-    start = text.index(b"__inference_serve_")
-    body = text[start : start + 40].split(b"\x12")[0].split(b"*")[0].split(b"\x1a")[0].decode("ascii", "ignore")
-    body = "".join(letter for letter in body if letter.isalnum() or letter == "_")
+    with open_model(str(other_models / "functions")) as model:
+        (body,) = [row["name"] for row in section(model, "functions") if row["name"].startswith("__inference_serve_")]
     result = await other.call(
         Call("serving_default", inputs=(floats("x", [[1, -9]]),), fetches=("head/relu:0",), body=body)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -128,9 +127,7 @@ async def test_tensors_by_name_in_a_tensorflow_2_model(shared: Runtime, small_mo
     assert outputs(result) == {"StatefulPartitionedCall:0": [[0, 0]], "serving_default_x": [[1, -9]]}
 
 
-def functions_of(tf: Any, model: Path) -> dict[str, Any]:
-    saved = tf.compat.v1.saved_model.SavedModel if False else None
-    del saved
+def functions_of(model: Path) -> dict[str, Any]:
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
@@ -138,9 +135,9 @@ def functions_of(tf: Any, model: Path) -> dict[str, Any]:
     return {one.signature.name: one for one in proto.meta_graphs[0].graph_def.library.function}
 
 
-async def test_inner_tensors_of_a_tensorflow_2_model(shared: Runtime, small_models: Path, tf: Any) -> None:
+async def test_inner_tensors_of_a_tensorflow_2_model(shared: Runtime, small_models: Path) -> None:
     model = small_models / "functions"
-    library = functions_of(tf, model)
+    library = functions_of(model)
     (serve,) = [name for name in library if name.startswith("__inference_serve_")]
     inner = [name for name in library if name.startswith("__inference___call__")]
     await shared.load(str(model))
@@ -230,9 +227,9 @@ async def test_the_first_loader_fails_and_the_second_takes_over(shared: Runtime,
     model = corpus / "models" / "serving-half_plus_three" / "00000123"
     loaded = await shared.load(str(model), on_event=events.append)
     assert loaded["loader"] == "v1"
-    assert loaded["because"].startswith("ValueError: Shape must be rank 1 but is rank 0")
+    assert loaded["because"].startswith("ValueError: Shape")
     (log,) = [event.text for event in events if isinstance(event, Log)]
-    assert log.startswith("TensorFlow 2 cannot load it (ValueError: Shape must be rank 1")
+    assert log.startswith("TensorFlow 2 cannot load it (ValueError: Shape")
     assert log.endswith("so TensorFlow 1's loader takes over")
     result = await shared.call(Call(inputs=(floats("x:0", [[2]]),), fetches=("y:0",)))
     assert outputs(result) == {"y:0": [[4]]}
@@ -289,7 +286,3 @@ async def test_a_file_beside_the_model_shadows_nothing(own: Any, tmp_path: Path,
     runtime = Runtime(Options(reads=(str(tmp_path),)))
     assert (await runtime.start()).tensorflow
     await runtime.close()
-
-
-def test_descriptions_are_plain_data() -> None:
-    assert json.dumps({"value": float(1)})
