@@ -25,8 +25,8 @@ def outputs(result: Result) -> dict[str, Any]:
 
 
 def filled(name: str, spec: dict[str, Any], value: int) -> Tensor:
-    """An input of a signature that holds one value all over; 1 for each unknown dimension."""
+    """An input of a signature that holds one value all over, empty strings for 0; 1 for each unknown dimension."""
     shape = [1 if size is None else size for size in spec["shape"] or []]
     if spec["dtype"] == "string":
-        return strings(name, np.full(shape, str(value).encode(), dtype=object))
+        return strings(name, np.full(shape, b"x" * value, dtype=object))
     return arrays.to_tensor(name, np.full(shape, value, dtype=spec["dtype"]))

@@ -111,9 +111,10 @@ class Session:
 
     def _signatures(self) -> dict[str, Any]:
         if self._objects is not None:
-            return dict(getattr(self._objects, "signatures", {}))
-        assert self._in_session is not None
-        named = self._in_session.signatures
+            named = dict(getattr(self._objects, "signatures", {}))
+        else:
+            assert self._in_session is not None
+            named = self._in_session.signatures
         return {name: one for name, one in named.items() if name not in _NO_SIGNATURES}
 
     def _graph(self, request: Request) -> loading.InSession:

@@ -13,7 +13,7 @@ def of_function(function: Any) -> dict[str, Any]:
     """A signature of restored objects: inputs and outputs, each {name: {"dtype", "shape"}}."""
     return {
         "inputs": {name: _spec(spec) for name, spec in function.structured_input_signature[1].items()},
-        "outputs": {name: _spec(spec) for name, spec in dict(function.structured_outputs).items()},
+        "outputs": {name: _spec(spec) for name, spec in dict(function.structured_outputs).items() if spec is not None},
     }
 
 
