@@ -14,6 +14,7 @@ import pytest
 
 from runtime.conftest import STAND_IN, Make, ask, is_there, until
 from tfexplore.errors import ChildDied, RunFailed, RuntimeFailed, TensorFlowMissing, TimedOut
+from tfexplore.runtime.child import frames
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.protocol import Tensor
 from tfexplore.runtime.records import Failure, Options, Progress, Result
@@ -52,6 +53,15 @@ async def test_tensors_of_megabytes_there_and_back(make: Make) -> None:
     data = os.urandom(1 << 20) * 24
     result = await ask(make(), "body", tensors=(Tensor("x", "uint8", (len(data),), data),))
     assert bytes(result.tensors[0].data) == data
+
+
+async def test_what_is_too_large_is_not_sent(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = make()
+    pid = (await ask(runtime, "echo")).value["pid"]
+    monkeypatch.setattr(frames, "MAX_BODY", 1000)
+    with pytest.raises(RunFailed, match="tensors of 1,001 bytes are more than the 1,000 that one message may carry"):
+        await ask(runtime, "body", tensors=(Tensor("x", "uint8", (1001,), bytes(1001)),))
+    assert (await ask(runtime, "echo")).value["pid"] == pid
 
 
 async def test_a_failure_leaves_the_child(make: Make) -> None:

@@ -211,6 +211,10 @@ async def test_what_the_sandbox_refused_is_named(shared: Runtime, small_models: 
         assert (refused.kind, refused.detail["path"]) == ("permission_denied", str(path))
         assert str(refused) == f"the sandbox refused {path} to the model"
     assert not (tmp_path / "new").exists()
+    link = small_models / "link"
+    link.symlink_to(tmp_path / "secret")
+    refused = await failed(shared, Call("read", inputs=(strings("path", str(link).encode()),)))
+    assert str(refused) == f"the sandbox refused {link}, a link to {tmp_path / 'secret'}, to the model"
 
 
 async def test_an_endless_loop_is_stopped(shared: Runtime, small_models: Path) -> None:

@@ -15,7 +15,7 @@ from .loading import InSession
 from .serve import Answer, Refused, Request
 from .signatures import parts
 
-MAX_REPEAT = 1_000_000
+MAX_REPEAT = 100_000  # latencies that one message holds
 
 Named = list[tuple[str, Any, Any]]  # name, TensorFlow's dtype, array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -49,7 +50,7 @@ OWNERS = (
     ("Horovod", "horovod"),
     ("NcclAll", "a TensorFlow that is built for GPUs"),
     ("TensorForest", "TensorFlow 1 (tf.contrib.tensor_forest)"),
-    ("BoostedTrees", "an older TensorFlow (2.12 was the last with boosted trees)"),
+    ("BoostedTrees", "an older TensorFlow"),
     ("Monarch", "monolith"),
     ("ReverbDataset", "dm-reverb"),
     ("Reverb", "dm-reverb"),
@@ -98,6 +99,9 @@ def failure(error: BaseException) -> dict[str, Any]:
     found = _NO_KERNEL.search(text)
     if found is not None:
         op = detail["op"] = found.group(1) or found.group(2)
+        detail["package"] = owner(op)
+        if detail["package"] is not None:
+            detail["hint"] = f"{detail['package']} has one"
         return _made("no_kernel", f"this TensorFlow has no kernel for the op {op} on this device", detail)
     found = _DENIED.search(text)
     if found is not None or isinstance(error, (tf.errors.PermissionDeniedError, PermissionError)):
@@ -106,7 +110,9 @@ def failure(error: BaseException) -> dict[str, Any]:
             path = path.rsplit(" : ", 1)[-1].strip()
             path = path[path.index("/") :] if "/" in path else path
             detail["path"] = path
-            return _made("permission_denied", f"the sandbox refused {path} to the model", detail)
+            target = os.path.realpath(path)
+            link = f", a link to {target}," if os.path.islink(path) and target != path else ""
+            return _made("permission_denied", f"the sandbox refused {path}{link} to the model", detail)
         return _made("permission_denied", f"the sandbox refused it: {sentence(text)}", detail)
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         what = "" if isinstance(error, MemoryError) else f": {sentence(text)}"

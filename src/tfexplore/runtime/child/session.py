@@ -129,7 +129,10 @@ class Session:
 
     def _describe(self) -> dict[str, Any]:
         if self._objects is None:
-            return {"signatures": {n: signatures.of_def(one) for n, one in self._signatures().items()}, "functions": []}
+            assert self._in_session is not None
+            graph = self._in_session.session.graph
+            named = {name: signatures.of_def(one, graph) for name, one in self._signatures().items()}
+            return {"signatures": named, "functions": []}
         functions: list[dict[str, Any]] = []
         for path, function in objects.iter_functions(self._objects):
             try:

@@ -21,17 +21,24 @@ def _spec(spec: Any) -> dict[str, Any]:
     return {"dtype": spec.dtype.name, "shape": tensors.dims(spec.shape)}
 
 
-def of_def(signature: Any) -> dict[str, Any]:
-    """A SignatureDef, likewise; the parts of a composite tensor are entries of their own."""
+def of_def(signature: Any, graph: Any) -> dict[str, Any]:
+    """A SignatureDef, likewise; the parts of a composite tensor are entries of their own.
+
+    The graph's own tensors count: what a SignatureDef says of them may be wrong, and of parts it says nothing.
+    """
     return {
-        "inputs": {name: _info(info) for name, _, info in parts(signature.inputs)},
-        "outputs": {name: _info(info) for name, _, info in parts(signature.outputs)},
+        "inputs": {name: _info(tensor, info, graph) for name, tensor, info in parts(signature.inputs)},
+        "outputs": {name: _info(tensor, info, graph) for name, tensor, info in parts(signature.outputs)},
     }
 
 
-def _info(info: Any) -> dict[str, Any]:
-    shape = tf.TensorShape(None if info.tensor_shape.unknown_rank else info.tensor_shape)
-    return {"dtype": tf.dtypes.as_dtype(info.dtype).name if info.dtype else None, "shape": tensors.dims(shape)}
+def _info(name: str, info: Any, graph: Any) -> dict[str, Any]:
+    try:
+        tensor = graph.get_tensor_by_name(name)
+        return {"dtype": tensor.dtype.base_dtype.name, "shape": tensors.dims(tensor.shape)}
+    except (KeyError, ValueError):  # the call will say that it is missing
+        shape = tf.TensorShape(None if info.tensor_shape.unknown_rank else info.tensor_shape)
+        return {"dtype": tf.dtypes.as_dtype(info.dtype).name if info.dtype else None, "shape": tensors.dims(shape)}
 
 
 def parts(infos: Any) -> list[tuple[str, str, Any]]:
