@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
         _tell(plan["status"], {"progress": "compiling TensorFlow for this Python, once"})
         command = [sys.executable, "-I", _script("run.py"), "warm", *paths]
         _see_it_end(_fork(lambda: _become(command, plan), parent), plan, woken)
-    child = _fork(lambda: _be_the_child(plan, paths), parent)
+    child = _fork(lambda: _be_the_child(plan, paths, parent), parent)
     for fd in (plan["requests"], plan["answers"]):
         os.close(fd)
     status = _see_it_end(child, plan, woken)
@@ -125,7 +125,7 @@ def _end_the_rest(child: int) -> None:
             return
 
 
-def _be_the_child(plan: dict[str, Any], paths: list[str]) -> None:
+def _be_the_child(plan: dict[str, Any], paths: list[str], launcher: int) -> None:
     """From the fork to execve."""
     try:
         os.chdir(plan["scratch"])
@@ -140,6 +140,10 @@ def _be_the_child(plan: dict[str, Any], paths: list[str]) -> None:
             raise OSError("this kernel has no Landlock, so the model would run with your rights")
         _tell(plan["status"], {"sandbox": {"landlock": applied.landlock, "network": applied.network}})
         sandbox.limit(plan["memory"])
+        # Again: a namespace of its own for users has the kernel forget it.
+        sandbox.die_with_parent(signal.SIGKILL)
+        if os.getppid() != launcher:
+            return
         for fd in (plan["requests"], plan["answers"]):
             os.set_inheritable(fd, True)
         told = {"requests": plan["requests"], "answers": plan["answers"], "paths": paths, "gpu": plan["gpu"]}
