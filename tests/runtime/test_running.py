@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ import pytest
 import pytest_asyncio
 
 from runtime.calls import floats, outputs, strings
-from tfexplore.errors import ChildDied, RunFailed, RuntimeFailed, TensorFlowMissing, TimedOut
+from runtime.conftest import until
+from tfexplore.core.opener import open_model
+from tfexplore.core.sections import Options as Sections
+from tfexplore.core.sections import section
+from tfexplore.errors import Cancelled, ChildDied, RunFailed, RuntimeFailed, TensorFlowMissing, TimedOut
 from tfexplore.runtime import arrays
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.protocol import Tensor
@@ -158,6 +163,32 @@ async def test_inner_tensors_of_a_tensorflow_2_model(shared: Runtime, small_mode
     assert str(wrong) == f"{serve} has no tensor nope:0"
 
 
+async def test_every_inner_tensor_of_the_demo(shared: Runtime) -> None:
+    await shared.load(str(DEMO))
+    inputs = (strings("examples", [b"", b""]),)
+    scores = outputs(await shared.call(Call("serving_default", inputs=inputs)))["scores"]
+    reached, same = 0, 0
+    refused: list[str] = []
+    with open_model(str(DEMO)) as model:
+        for function in [row["name"] for row in section(model, "functions")]:
+            rows = section(model, "tensors", Sections(function=function))
+            names = tuple(row["name"] for row in rows if row["dtype"] not in ("resource", "variant"))
+            if not names:
+                continue
+            call = Call("serving_default", inputs=inputs, fetches=names, body=function)
+            try:
+                found = outputs(await shared.call(call))
+            except RunFailed as error:
+                refused.append(str(error))
+                continue
+            assert set(found) == set(names)
+            reached += 1
+            same += scores in found.values()
+    assert all("does not call" in one for one in refused)
+    assert reached > 3
+    assert same > 1
+
+
 @pytest.mark.parametrize("loader", ["auto", "v1"])
 async def test_a_tensorflow_1_model(shared: Runtime, small_models: Path, loader: str) -> None:
     loaded = await shared.load(str(small_models / "session"), loader=loader)
@@ -273,6 +304,19 @@ async def test_memory_is_limited_and_own_modules_are_imported(own: Any, small_mo
         assert "--memory allows more" in str(found.value)
     few = arrays.to_tensor("n", np.array(4, dtype=np.int64))
     assert 0 <= outputs(await runtime.call(Call("large", inputs=(few,))))["y"] <= 4
+
+
+async def test_cancelled_while_tensorflow_is_imported(own: Any) -> None:
+    states: list[str] = []
+    runtime = own()
+    runtime._on_state = states.append
+    starting = asyncio.ensure_future(runtime.start())
+    await until(lambda: "importing" in states)
+    runtime.cancel()
+    with pytest.raises(Cancelled):
+        await starting
+    assert runtime.state == "dead"
+    assert (await runtime.start()).tensorflow
 
 
 async def test_a_module_and_a_library_that_are_not_there(own: Any, tmp_path: Path) -> None:

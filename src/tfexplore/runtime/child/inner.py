@@ -36,7 +36,9 @@ def fetched(
     """
     if body is None:
         return [(name, _main(graph, name)) for name in names]
-    library = {one.signature.name: one for one in graph.session.graph.as_graph_def().library.function}
+    library = graph.library
+    if not library:
+        library.update({one.signature.name: one for one in graph.session.graph.as_graph_def().library.function})
     if body not in library:
         raise Refused("missing_tensor", f"there is no function {body}", tensor=names[0])
     way = _way(graph, library, body, signature)
@@ -116,6 +118,8 @@ def _inline(graph: InSession, library: dict[str, Any], way: Sequence[str]) -> tu
     for step in [*way[1:], None]:
         definition = library[name]
         copy, flat = function_def_to_graph.function_def_to_graph_def(definition)
+        for node in copy.node:
+            node.attr.pop("_class", None)  # where it lies; that names nodes of the caller
         arguments = [arg.name for arg in definition.signature.input_arg]
         wanted = [f"{node.name}:{at}" for node in copy.node for at in range(_outputs(node, flat))]
         found = tf.graph_util.import_graph_def(

@@ -30,12 +30,14 @@ class InSession(NamedTuple):
         signatures: name to SignatureDef.
         notes: sentences for the person.
         copies: function bodies that `inner` has copied into the graph, by the calls that lead to them.
+        library: its FunctionDefs by name, once `inner` has needed them.
     """
 
     session: Any
     signatures: dict[str, Any]
     notes: tuple[str, ...]
     copies: dict[Any, Any]
+    library: dict[str, Any]
 
 
 def place(params: dict[str, Any]) -> Place:
@@ -101,7 +103,7 @@ def load_session(where: Place, threads: Optional[int], request: Request) -> InSe
     except BaseException:
         session.close()
         raise
-    return InSession(session, signatures, tuple(notes), {})
+    return InSession(session, signatures, tuple(notes), {}, {})
 
 
 def _saved_model(session: Any, where: Place) -> tuple[dict[str, Any], tuple[str, ...]]:
