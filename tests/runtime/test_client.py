@@ -17,7 +17,7 @@ from tfexplore.errors import ChildDied, RunFailed, RuntimeFailed, TensorFlowMiss
 from tfexplore.runtime.child import frames
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.protocol import Tensor
-from tfexplore.runtime.records import Failure, Options, Progress, Result
+from tfexplore.runtime.records import Event, Failure, Options, Progress, Result
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -271,6 +271,35 @@ async def test_a_python_without_tensorflow(tmp_path: Path) -> None:
         "or name a Python that has it with --tf-python"
     )
     await runtime.close()
+
+
+@pytest.mark.parametrize("unwanted", [False, True])
+async def test_tensorflow_is_compiled_once_outside_of_the_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unwanted: bool
+) -> None:
+    """With a package of that name that only says how it was imported."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "one")], check=True)
+    (packages,) = (tmp_path / "one" / "lib").glob("python3*/site-packages")
+    package = packages / "tensorflow"
+    package.mkdir()
+    (package / "__init__.py").write_text("import sys\nsys.stderr.write('imported\\n')\n")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    if unwanted:
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    told: list[list[str]] = []
+    for _ in range(2):
+        events: list[Event] = []
+        runtime = Runtime(Options(python=str(tmp_path / "one")))
+        with pytest.raises(TensorFlowMissing):  # it is not TensorFlow, after all
+            await runtime.start(events.append)
+        told.append([event.what for event in events if isinstance(event, Progress)])
+        await runtime.close()
+    once = [] if unwanted else ["compiling TensorFlow for this Python, once"]
+    assert told == [
+        ["starting the child", *once, "importing TensorFlow"],
+        ["starting the child", "importing TensorFlow"],
+    ]
+    assert len(list(package.glob("__pycache__/*"))) == len(once)
 
 
 async def test_a_failed_start_ends_the_request(make: Make) -> None:
