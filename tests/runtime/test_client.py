@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runtime.conftest import STAND_IN, Make, ask, is_there, until
-from tfexplore.errors import ChildDied, RunFailed, RuntimeFailed, TensorFlowMissing, TimedOut
+from tfexplore.errors import Cancelled, ChildDied, RunFailed, RuntimeFailed, TensorFlowMissing, TimedOut
 from tfexplore.runtime.child import frames
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.protocol import Tensor
@@ -232,6 +232,29 @@ async def test_nothing_is_left_of_an_explorer_that_was_killed() -> None:
         explorer.kill()
     await until(lambda: not is_there(int(pid)))
     await until(lambda: not Path(folder).exists())
+
+
+async def test_the_end_of_an_idle_child_is_told(make: Make) -> None:
+    states: list[str] = []
+    runtime = make(on_state=states.append)
+    os.kill((await ask(runtime, "echo")).value["pid"], signal.SIGKILL)
+    await until(lambda: runtime.state == "dead")
+    assert "ended by SIGKILL" in str(runtime.why)
+    await ask(runtime, "echo")
+    assert (runtime.state, runtime.why) == ("idle", None)
+    await runtime.close()
+    assert states[-1] == "off"
+
+
+async def test_closing_while_it_starts(make: Make) -> None:
+    runtime = make()
+    starting = asyncio.ensure_future(runtime.start())
+    await until(lambda: runtime.state == "starting")
+    await runtime.close()
+    with pytest.raises((RuntimeFailed, Cancelled)):
+        await starting
+    assert runtime.state == "off"
+    assert runtime._child is None
 
 
 async def test_a_killed_launcher_takes_the_child_along(make: Make) -> None:

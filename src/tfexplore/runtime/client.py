@@ -74,7 +74,7 @@ class Runtime:
         self._running: _Running | None = None
         self._model: dict[str, Any] | None = None
         self._model_is_in: Child | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
 
     @property
     def sandbox(self) -> Sandbox | None:
@@ -206,7 +206,7 @@ class Runtime:
 
     async def close(self) -> None:
         """Ends the child, with all that it left; cancels what runs."""
-        self._closed = True
+        self._closed.set()
         self.cancel()
         child = self._child
         if child is None:
@@ -228,22 +228,28 @@ class Runtime:
                 await self._end(self._child)
 
     async def _end(self, child: Child) -> None:
+        self._child = None
         child.finish()
         await child.wait(FINISH_SECONDS)
         child.kill()
         await child.wait(KILL_SECONDS)
-        self._child = None
         self._set("off")
 
+    def _ended(self, child: Child) -> None:
+        """A child has ended; while a request runs, that one tells."""
+        if child is self._child and self._running is None:
+            self.why = failures.of_end(child.ended, child.last_words(), None, None)
+            self._set("dead")
+
     def _set(self, state: State) -> None:
-        if state != self.state:
+        if state != self.state and not (self._closed.is_set() and state != "off"):
             self.state = state
             if self._on_state is not None:
                 self._on_state(state)
 
     async def _started(self) -> AsyncGenerator[Event, None]:
         """Brings a child with TensorFlow about; ends with a Result or a Failure."""
-        if self._closed:
+        if self._closed.is_set():
             yield Failure(RuntimeFailed("the runtime has been closed", kind="closed"))
             return
         if self._child is not None and self._child.ended is None and self.about is not None:
@@ -260,7 +266,12 @@ class Runtime:
             self._set("dead")
             yield Failure(error)
             return
+        if self._closed.is_set():
+            await self._end(child)
+            yield Failure(RuntimeFailed("the runtime has been closed", kind="closed"))
+            return
         self._child = child
+        child.on_end = lambda: self._ended(child)
         params = {
             "protocol": protocol.VERSION,
             "gpu": self.options.device == "gpu",

@@ -93,12 +93,14 @@ class Child:
         messages: what it sent, in order; None once it has ended.
         ended: how, once it has.
         sandbox: what holds it; None until the launcher has told.
+        on_end: called once it has ended.
     """
 
     def __init__(self, options: Options, script: str | None = None) -> None:
         self.messages: asyncio.Queue[Frame | None] = asyncio.Queue(_QUEUED)
         self.ended: Ended | None = None
         self.sandbox: Sandbox | None = None
+        self.on_end: Callable[[], None] | None = None
         self._options = options
         self._script = script
         self._broken: str | None = None
@@ -212,6 +214,8 @@ class Child:
             transport.close()
         self.ended = self._how(code)
         self._over.set()
+        if self.on_end is not None:
+            self.on_end()
         while self.messages.full():
             self.messages.get_nowait()
         self.messages.put_nowait(None)
