@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+DTYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+    "bfloat16", "complex64", "complex128", "qint8", "quint8", "qint16", "quint16", "qint32", "string",
+)  # fmt: skip
+
 
 def write_all(tf: Any, folder: Path) -> None:
     """`functions/`, `loops/`, `files/`, `session/` (of TensorFlow 1), graphs, and a checkpoint with its MetaGraph."""
@@ -70,6 +75,17 @@ def write_all(tf: Any, folder: Path) -> None:
 
     files = Files()
     tf.saved_model.save(files, str(folder / "files"), signatures={"read": files.read, "write": files.write})
+
+    class Types(tf.Module):
+        @tf.function
+        def same(self, x: Any) -> Any:
+            return x
+
+    types = Types()
+    for dtype in DTYPES:
+        if hasattr(tf, dtype):
+            types.same.get_concrete_function(tf.TensorSpec([2], getattr(tf, dtype)))
+    tf.saved_model.save(types, str(folder / "types"))
 
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from runtime import models
 from runtime.calls import floats, outputs, strings
 from runtime.conftest import until
 from tfexplore.core.opener import open_model
@@ -19,7 +20,7 @@ from tfexplore.core.sections import section
 from tfexplore.errors import Cancelled, ChildDied, RunFailed, RuntimeFailed, TensorFlowMissing, TimedOut
 from tfexplore.runtime import arrays
 from tfexplore.runtime.client import Runtime
-from tfexplore.runtime.protocol import Tensor
+from tfexplore.runtime.protocol import ITEM_SIZES, Tensor
 from tfexplore.runtime.records import Call, Event, Log, Options, Progress
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.asyncio(loop_scope="session")]
@@ -123,6 +124,17 @@ async def test_functions_of_the_object_graph(shared: Runtime, small_models: Path
     with pytest.raises(RunFailed, match="no trace of this function takes such arguments") as wrong:
         await call("encoder.__call__", [floats("x", [1])])
     assert "Option 2" in str(wrong.value.detail["reason"])
+
+
+@pytest.mark.parametrize("dtype", models.DTYPES)
+async def test_every_dtype_there_and_back(shared: Runtime, small_models: Path, dtype: str) -> None:
+    await shared.load(str(small_models / "types"))
+    if dtype == "string":
+        sent = strings("x", [b"\xff\x00", b""])
+    else:
+        sent = Tensor("x", dtype, (2,), bytes([0, 1] * ITEM_SIZES[dtype]) if dtype != "bool" else bytes([0, 1]))
+    (got,) = (await shared.call(Call(function="same", inputs=(sent,), args=[{"tensor": 0}]))).tensors
+    assert (got.dtype, got.shape, bytes(got.data)) == (dtype, (2,), bytes(sent.data))
 
 
 async def test_tensors_by_name_in_a_tensorflow_2_model(shared: Runtime, small_models: Path) -> None:
