@@ -264,6 +264,9 @@ async def test_an_endless_loop_is_stopped(shared: Runtime, small_models: Path) -
     await shared.load(str(small_models / "loops"))
     with pytest.raises(TimedOut, match=r"it was stopped after 0\.5 s"):
         await shared.call(Call("forever", inputs=(floats("x", 1),)), timeout=0.5)
+    by_name = Call(inputs=(floats("forever_x:0", 1),), fetches=("PartitionedCall:0",))
+    with pytest.raises(TimedOut, match=r"it was stopped after 0\.5 s"):
+        await shared.call(by_name, timeout=0.5)
     # The model is there again, whether the child had to be ended or not.
     small = arrays.to_tensor("n", np.array(4, dtype=np.int64))
     assert 0 <= outputs(await shared.call(Call("large", inputs=(small,))))["y"] <= 4

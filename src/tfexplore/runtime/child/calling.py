@@ -173,7 +173,7 @@ def _tensor(graph: InSession, name: str) -> Any:
 
 
 def run_session(request: Request, session: Any, feed: dict[Any, Any], fetch: Sequence[tuple[str, Any]]) -> Answer:
-    """Runs fetches in a session."""
+    """Runs fetches in a session, which is closed where the request is cancelled meanwhile."""
     for name, tensor in fetch:
         if tensor.dtype.base_dtype in (tf.resource, tf.variant):
             raise Refused("opaque", f"{name} is a {tensor.dtype.base_dtype.name}, which has no values", tensor=name)
@@ -184,4 +184,8 @@ def run_session(request: Request, session: Any, feed: dict[Any, Any], fetch: Seq
         found = run(*values)
         return [(name, one.dtype.base_dtype, np.asarray(array)) for (name, one), array in zip(fetch, found)]
 
-    return _measure(request, once)
+    request.on_cancel = session.close
+    try:
+        return _measure(request, once)
+    finally:
+        request.on_cancel = None

@@ -67,9 +67,13 @@ class Session:
         if self._where is None:
             raise Refused("no_model", "no model has been loaded")
         if request.method == "describe":
-            return self._describe(), []
+            return self._describe(request), []
         if request.method == "call":
-            return self._call(request)
+            try:
+                return self._call(request)
+            finally:
+                if request.cancelled.is_set():  # which closes a session that runs; the next call loads it again
+                    self._in_session = None
         raise Refused("protocol", f"there is no request {request.method!r}")
 
     # -- load --
@@ -127,10 +131,9 @@ class Session:
 
     # -- describe --
 
-    def _describe(self) -> dict[str, Any]:
+    def _describe(self, request: Request) -> dict[str, Any]:
         if self._objects is None:
-            assert self._in_session is not None
-            graph = self._in_session.session.graph
+            graph = self._graph(request).session.graph
             named = {name: signatures.of_def(one, graph) for name, one in self._signatures().items()}
             return {"signatures": named, "functions": []}
         functions: list[dict[str, Any]] = []
@@ -166,14 +169,14 @@ class Session:
             function = objects.function_at(self._objects, str(params["function"]))
             return calling.call_function(request, function, params)
         name = params.get("signature")
+        graph = self._graph(request) if self._objects is None else None
         known = self._signatures()
         if name not in known:
             listed = ", ".join(sorted(known)) or "none"
             raise Refused("no_signature", f"there is no signature {name}, only: {listed}")
-        if self._objects is not None:
+        if graph is None:
             return calling.call_signature(request, known[name])
-        assert self._in_session is not None
-        return calling.run_signature(request, self._in_session, known[name])
+        return calling.run_signature(request, graph, known[name])
 
 
 def _import(module: str) -> None:
