@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import tensorflow as tf
 
-from . import calling, faults, loading, objects, signatures
+from . import calling, faults, inner, loading, objects, signatures
 from .serve import Answer, Refused, Request
 
 # What SavedModel keeps among the signatures and no person calls.
@@ -155,14 +155,7 @@ class Session:
     def _call(self, request: Request) -> Answer:
         params = request.params
         if params.get("fetches"):
-            from . import inner
-
-            graph = self._graph(request)
-            wanted = [str(name) for name in params["fetches"]]
-            with graph.session.graph.as_default():
-                found = inner.fetched(graph, params.get("body"), wanted, params.get("signature"))
-            feeds = calling.feeds(graph, request.tensors, params.get("signature"))
-            return calling.run_session(request, graph.session, feeds, found)
+            return self._fetch(request)
         if params.get("function") is not None:
             if self._objects is None:
                 raise Refused("no_function", "this model was loaded as a graph, which has no functions to call by path")
@@ -177,6 +170,15 @@ class Session:
         if graph is None:
             return calling.call_signature(request, known[name])
         return calling.run_signature(request, graph, known[name])
+
+    def _fetch(self, request: Request) -> Answer:
+        params = request.params
+        graph = self._graph(request)
+        wanted = [str(name) for name in params["fetches"]]
+        with graph.session.graph.as_default():
+            found = inner.fetched(graph, params.get("body"), wanted, params.get("signature"))
+        feeds = calling.feeds(graph, request.tensors, params.get("signature"))
+        return calling.run_session(request, graph.session, feeds, found)
 
 
 def _import(module: str) -> None:
