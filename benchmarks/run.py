@@ -14,10 +14,20 @@ import import_time
 import large
 import open_all
 import report
+import scan
 import show
+import text
 from measure import Unmeasured
 
-BENCHMARKS = {"show": show, "first_frame": first_frame, "import": import_time, "open_all": open_all, "large": large}
+BENCHMARKS = {
+    "show": show,
+    "scan": scan,
+    "first_frame": first_frame,
+    "import": import_time,
+    "open_all": open_all,
+    "large": large,
+    "text": text,
+}
 
 
 def main() -> int:
@@ -35,11 +45,11 @@ def main() -> int:
             parts += [f"## {name}", "", f"Not measured: {reason}", ""]
         else:
             parts += report.lines(name, table)
-    text = "\n".join(parts)
-    print(text, end="")
+    written = "\n".join(parts)
+    print(written, end="")
     if options.out is not None:
         with open(options.out, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(written)
     return int(failed)
 
 

@@ -151,8 +151,16 @@ def test_missing_shards_are_named(tmp_path: Path) -> None:
         assert checkpoint.missing_shards() == (1,)
         assert checkpoint.shard_path(1) == str(tmp_path / "export-00001-of-00003")
         assert same(checkpoint.read(checkpoint.entry("q")).array, FLOATS)
-        with pytest.raises(CorruptError, match="the slices of 'p' do not cover it just once"):
-            checkpoint.read(checkpoint.entry("p"))
+        entry = checkpoint.entry("p")
+        sentence = "2 of 6 elements of 'p' must lie in files that are missing: export-00001-of-00003; copy"
+        for ask in (checkpoint.read, checkpoint.checksum):
+            with pytest.raises(NotFoundError, match=sentence):
+                ask(entry)
+        # What is here can be read all the same.
+        assert same(checkpoint.read(entry, [0], [2]).array, array[:2])
+        assert same(checkpoint.read(entry, [4], [2]).array, array[4:])
+        with pytest.raises(NotFoundError, match="1 of 2 elements"):
+            checkpoint.read(entry, [1], [2])
 
 
 def test_a_lone_file_of_any_name_is_one_shard(tmp_path: Path) -> None:

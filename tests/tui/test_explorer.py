@@ -51,7 +51,7 @@ async def test_a_saved_model_opens(size: tuple[int, int]) -> None:
 @sizes
 async def test_a_training_directory_opens(size: tuple[int, int]) -> None:
     async with explorer(TRAINING, size) as driver:
-        assert driver.labels() == ["training", "Keys", "Objects", "Checkpoints"]
+        assert driver.labels() == ["training", "Keys", "Objects", "Checkpoints", "Notes"]
         assert "training directory" in driver.lines[0]
         assert "3 checkpoints" in driver.lines[0]
 

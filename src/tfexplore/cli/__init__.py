@@ -36,6 +36,10 @@ def _run(arguments: list[str]) -> int:
         from tfexplore.cli import show
 
         return show.run(options)
+    if options.command == "scan":
+        from tfexplore.cli import scan
+
+        return scan.run(options)
     if options.command == "demo":
         from tfexplore.cli import demo
 

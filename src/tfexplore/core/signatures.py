@@ -9,7 +9,7 @@ from tfexplore.core import shapes, text
 from tfexplore.core.natural import NaturalKey, natural_key
 from tfexplore.core.shapes import Shape
 from tfexplore.errors import CorruptError
-from tfexplore.formats import wire
+from tfexplore.formats import parts
 from tfexplore.formats.proto import lean
 
 
@@ -67,7 +67,7 @@ def _infos(entries: Any, path: str, where: str, damaged: list[str]) -> tuple[Ten
     for entry in entries:
         name = text.decode(entry.key)
         try:
-            message = wire.decode(lean("TensorInfo"), entry.value, path=path, what="TensorInfo", offset=None)
+            message = parts.decode(lean("TensorInfo"), entry.value, path=path, what="TensorInfo", offset=None)
         except CorruptError as error:
             damaged.append(f"{where}, {text.label(name)}: {error}")
             continue
@@ -89,7 +89,7 @@ def signatures(entries: Any, *, path: str) -> tuple[tuple[Signature, ...], tuple
         name = text.decode(entry.key)
         where = f"signature {text.label(name)}"
         try:
-            message = wire.decode(lean("SignatureDef"), entry.value, path=path, what="SignatureDef", offset=None)
+            message = parts.decode(lean("SignatureDef"), entry.value, path=path, what="SignatureDef", offset=None)
         except CorruptError as error:
             damaged.append(f"{where}: {error}")
             continue

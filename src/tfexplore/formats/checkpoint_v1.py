@@ -24,7 +24,7 @@ from tfexplore.formats.table import check_cancel
 from tfexplore.formats.v1_files import is_v1, prefix_of, shard_files
 
 if TYPE_CHECKING:
-    from tfexplore.formats.bundle_values import Checksum, TensorValue
+    from tfexplore.formats.bundle_values import Box, Checksum, TensorValue
 
 __all__ = ["CheckpointV1", "is_v1", "prefix_of", "shard_files"]
 
@@ -185,7 +185,8 @@ class CheckpointV1:
                     entry = None
                 head = None
                 if entry is not None and not entry.slices:
-                    head = EntryHead(entry.dtype, entry.shape, entry.elements, entry.size)
+                    nbytes = entry.size if dtypes.itemsize(entry.dtype) else None
+                    head = EntryHead(entry.dtype, entry.shape, entry.elements, nbytes)
                 batch.heads.append(head)
                 batch.shards.append(entry.shard if entry is not None else 0)
                 batch.offsets.append(entry.offset if entry is not None else 0)
@@ -241,8 +242,7 @@ class CheckpointV1:
         places = self._places(entry)
         self._check_limit(entry, box.elements, places, limit)
         boxes = {part: Box(part.starts, _part_shape(part, entry.shape)) for part in places}
-        if sum(part.elements for part in boxes.values()) != entry.elements:
-            raise CorruptError(f"the slices of {named(entry.key)} do not cover it just once", path=self.index_path)
+        self._check_covered(entry, box, boxes)
         try:
             array: Any = np.empty(box.counts, dtypes.numpy_dtype(entry.dtype))
             filled = np.zeros(box.counts, np.bool_)
@@ -266,8 +266,6 @@ class CheckpointV1:
             raise UnsupportedError(
                 f"{named(entry.key)} does not fit into memory", path=self.prefix, hint="read a slice of it"
             ) from error
-        if not filled.all():
-            raise CorruptError(f"the slices of {named(entry.key)} do not cover it", path=self.index_path)
         return TensorValue(array, "good" if checked else "unverified", entry.dtype, entry.shape, box.starts)
 
     def _places(self, entry: BundleEntry) -> dict[TensorSlice, Part]:
@@ -288,6 +286,28 @@ class CheckpointV1:
                 )
             self.slice_entry(entry, part)
         return tensor.parts
+
+    def _check_covered(self, entry: BundleEntry, box: Box, boxes: dict[TensorSlice, Box]) -> None:
+        """Counts the elements of `box` that the slices hold which are here.
+
+        Raises:
+            NotFoundError: a file of the checkpoint is missing, which must hold the rest.
+            CorruptError: there is none that could.
+        """
+        covered = sum(part.common(box).elements for part in boxes.values())
+        if covered == box.elements:
+            return
+        missing = self.missing_shards()
+        if covered < box.elements and missing:
+            names = ", ".join(os.path.basename(self.shard_path(shard)) for shard in missing[:3])
+            more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+            raise NotFoundError(
+                f"{box.elements - covered:,} of {box.elements:,} elements of {named(entry.key)} must lie in files "
+                f"that are missing: {names}{more}",
+                path=self.prefix,
+                hint="copy all files of the checkpoint, or read a slice that is there",
+            )
+        raise CorruptError(f"the slices of {named(entry.key)} do not cover it just once", path=self.index_path)
 
     def _check_limit(
         self, entry: BundleEntry, elements: int, places: dict[TensorSlice, Part], limit: int | None
@@ -321,6 +341,11 @@ class CheckpointV1:
             places = self._places(entry)
         except ChecksumError:
             return "bad"
+        from tfexplore.formats.bundle_values import Box, box_of
+
+        whole = box_of(entry, None, None)
+        boxes = {part: Box(part.starts, _part_shape(part, entry.shape)) for part in places}
+        self._check_covered(entry, whole, boxes)
         blocks = {(shard, self._table(shard).places[key].block) for shard, key in places.values()}
         total = sum(self._table(shard).table.place(block)[1] for shard, block in blocks)
         done = 0

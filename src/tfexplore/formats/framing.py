@@ -21,6 +21,7 @@ _WIRE_TYPES = {1: FIXED64, 2: FIXED32, 6: FIXED64, 7: FIXED32, 9: 2, 11: 2, 12: 
 CONTAINERS = frozenset(("SavedModel", "MetaGraphDef", "MetaInfoDef", "OpList", "GraphDef", "FunctionDefLibrary")) | {
     "FunctionDef",
     "SavedObjectGraph",
+    "TrackableObjectGraph",
 }
 # Whose fields are looked at also where protobuf accepts the whole.
 CHECKED = frozenset(
@@ -34,7 +35,10 @@ _HIDDEN = {
     "MetaGraphDef.object_graph_def": "SavedObjectGraph",
 }
 # Parts that are known by their position, or counted: a damaged one keeps its place.
-_PLACES = frozenset(("GraphDef.node", "FunctionDefLibrary.function", "FunctionDef.node_def", "SavedObjectGraph.nodes"))
+_PLACES = frozenset(("GraphDef.node", "FunctionDefLibrary.function", "FunctionDef.node_def")) | {
+    "SavedObjectGraph.nodes",
+    "TrackableObjectGraph.nodes",
+}
 # Fields of TensorFlow's messages that lean.proto leaves out, by number, with their wire types.
 _LEFT_OUT = {"GraphDef": {3: VARINT, 5: LENGTH}, "MetaInfoDef": {3: LENGTH}, "NodeDef": {7: LENGTH}} | {
     "SavedObject": {14: LENGTH}
@@ -48,6 +52,15 @@ _CHECK_EVERY = 4096
 # Tags that NodeDefs and FunctionDefs begin with, by far the most 0x0a.
 _FIRST = frozenset((0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A))
 _RUN = 16 << 20
+# Parts are nodes, functions, messages and elements of lists. An empty one is two bytes in the file and a hundred in
+# memory; the least that TensorFlow writes many of, an element of a list in an object graph, has seven bytes.
+_MIN_PARTS, _BYTES_PER_PART = 1_000_000, 8
+LIGHT = 2 * _MIN_PARTS
+# Nodes and functions of more bytes than this are looked into as well.
+_HEAVY = 1 << 20
+_MAX_DEPTH = 8
+# A function is listed by name, with what belongs to it.
+_WEIGHTS = {"FunctionDefLibrary": 4}
 
 
 class Field(NamedTuple):
@@ -110,14 +123,20 @@ def _first_bytes(type_name: str) -> re.Pattern[bytes]:
     return re.compile(b"[" + b"".join(b"\\x%02x" % tag for tag in sorted(tags)) + b"]")
 
 
+class TooManyPartsError(Exception):
+    """There are more parts than any model has, so that decoding them takes far more memory than their bytes."""
+
+
 class Framing:
     """Reads lengths and judges what stands at a position of `data`; raises nothing on damage.
 
     The work of all calls together is bounded: when it is used up, nothing is found any more (`exhausted`).
+    So is the number of parts that `is_clean` and `weigh` come across: beyond it they raise TooManyPartsError.
     """
 
     def __init__(self, data: bytes, cancel: threading.Event | None) -> None:
         self.data = data
+        self._parts_left = _MIN_PARTS + len(data) // _BYTES_PER_PART
         self._cancel = cancel
         self._steps = _MAX_STEPS
         self._check_at = _MAX_STEPS
@@ -170,11 +189,17 @@ class Framing:
             return value, start, start + (4 if wire_type == FIXED32 else 8)
         return None
 
-    def run(self, tag: int, position: int, end: int) -> tuple[int, int]:
-        """Steps over nodes or functions, at most 16 MiB; where it stopped, and the last one's place or -1."""
+    def run(self, place: tuple[int, Field], position: int, end: int) -> tuple[int, int, int]:
+        """Steps over nodes or functions, at most 16 MiB; where it stopped, the last one's place or -1, how many.
+
+        Raises:
+            TooManyPartsError: a large one has more parts than any model has.
+        """
         data = self.data
+        tag = place[0]
         limit = position + _RUN
         previous = -1
+        count = 0
         while position + 1 < end and data[position] == tag and position < limit:
             length = data[position + 1]
             start = position + 2
@@ -186,32 +211,78 @@ class Framing:
             stop = start + length
             if stop > end or (length and data[start] not in _FIRST):
                 break
+            if length > _HEAVY:
+                self.weigh(place[1].type, start, stop)
             previous, position = position, stop
-        return position, previous
+            count += 1
+        return position, previous, count
+
+    def _count(self, parts: int) -> None:
+        self._parts_left -= parts
+        if self._parts_left < 0:
+            raise TooManyPartsError
+
+    def weigh(self, kind: str, position: int, end: int, depth: int = 0) -> None:
+        """Counts the parts of a message that nobody has looked through, as far as it can be read.
+
+        A small one cannot have too many, since each has two bytes at least.
+
+        Raises:
+            TooManyPartsError: there are more than any model has.
+        """
+        if len(self.data) <= LIGHT:
+            return
+        table = fields(kind)
+        place = place_of(kind)
+        weight = _WEIGHTS.get(kind, 1)
+        while position < end:
+            if place is not None and not place[1].message:
+                self.check()
+                position, _, count = self.run(place, position, end)
+                self._count(weight * count)
+                if count:
+                    continue
+            found = self.field(position, end)
+            if found is None or found[2] > end:
+                return
+            field = table.get(found[0])
+            if field is not None and (field.message or (field.repeated and field.wire_type == LENGTH)):
+                self._count(weight)
+                if field.message and field.type != "Entry" and depth < _MAX_DEPTH:
+                    self.weigh(field.type, found[1], found[2], depth + 1)
+            position = found[2]
 
     def is_clean(self, kind: str, position: int, end: int) -> bool:
         """Whether a container that protobuf accepts holds nothing else than TensorFlow's message does.
 
         A wrong length or tag leaves fields there that no writer writes.
+
+        Raises:
+            TooManyPartsError: there are more than any model has.
         """
         table = fields(kind)
         place = place_of(kind)
+        weight = _WEIGHTS.get(kind, 1)
         while position < end and self._step():
             if place is not None and not place[1].message:
                 self.check()
-                before = position
-                position, _ = self.run(place[0], position, end)
-                if position > before:
+                position, _, count = self.run(place, position, end)
+                self._count(weight * count)
+                if count:
                     continue
             found = self.field(position, end)
             field = table.get(found[0]) if found is not None else None
             # GraphDef.debug_info (5) lies in a file of its own; one byte makes it of a node.
             if found is None or field is None or found[2] > end or (kind == "GraphDef" and not field.known):
                 return False
-            if field.message and field.type in CHECKED and not self.is_clean(field.type, found[1], found[2]):
-                return False
+            self._count(1)
+            if field.message and field.type in CHECKED:
+                if not self.is_clean(field.type, found[1], found[2]):
+                    return False
+            elif field.message and field.type != "Entry":
+                self.weigh(field.type, found[1], found[2])
             position = found[2]
-        return True
+        return position >= end
 
     def looks_like(self, kind: str, start: int, end: int, depth: int = 0) -> bool:
         """Whether the content [start, end) begins as a message of that type does; an empty one may be any."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tfexplore.errors import CorruptError
-from tfexplore.formats import wire
-from tfexplore.formats.framing import CONTAINERS, LENGTH, Field, Framing, fields, place_of
+from tfexplore.formats import parts, wire
+from tfexplore.formats.framing import CONTAINERS, LENGTH, Field, Framing, TooManyPartsError, fields, place_of
 from tfexplore.formats.proto import DecodeError, lean
 
 # Ends the bytes of a part that is cut off, so that no decoder takes them for whole: no tag looks like this.
@@ -59,17 +59,31 @@ def salvage(
         The message, and an error for each part that is damaged, at most 21.
 
     Raises:
-        CorruptError: nothing of it can be read.
+        CorruptError: nothing of it can be read, or it has so many parts that they take many times its size in memory.
         Cancelled: `cancel` was set.
     """
+    try:
+        return _salvage(message_class, data, path=path, what=what, offset=offset, cancel=cancel)
+    except TooManyPartsError:
+        raise parts.too_many(what, len(data), path=path) from None
+
+
+def _salvage(
+    message_class: Any, data: bytes, *, path: str, what: str, offset: int | None, cancel: threading.Event | None
+) -> tuple[Any, tuple[CorruptError, ...]]:
     plain = None
+    name = message_class.DESCRIPTOR.name
+    framing = Framing(data, cancel)
+    clean = framing.is_clean(name, 0, len(data))
+    if not clean:
+        framing = Framing(data, cancel)
+        framing.weigh(name, 0, len(data))
     try:
         plain = message_class.FromString(data)
     except DecodeError:
         pass
     else:
-        framing = Framing(data, cancel)
-        if framing.is_clean(message_class.DESCRIPTOR.name, 0, len(data)) and not _is_odd(plain):
+        if clean and not _is_odd(plain):
             return plain, ()
     whole = len(data)
     while data.endswith(CUT):
@@ -194,7 +208,7 @@ class _Walk:
         while position < end and not framing.exhausted:
             framing.check()
             if not careful and place is not None:
-                passed, last = framing.run(place[0], position, end)
+                passed, last, _ = framing.run(place, position, end)
                 if last >= 0:
                     position, previous = passed, last
                     if position - kept >= _CHUNK:
@@ -257,6 +271,7 @@ class _Walk:
         """Takes over bytes that hold whole fields of `message`."""
         if start >= end:
             return
+        self._framing.weigh(message.DESCRIPTOR.name, start, end)
         try:
             message.MergeFromString(self._view[start:end])
         except DecodeError:

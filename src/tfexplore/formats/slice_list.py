@@ -21,6 +21,8 @@ VERSION = 1
 # The list of tensors, and what a tensor and a slice of one take in memory beside their names.
 _MAX_META = 64 << 20
 _TENSOR_COST, _SLICE_COST = 600, 500
+# A writer makes one list; protobuf would merge any number of them.
+_MAX_LISTS = 1_000_000
 _CHECK_EVERY = 1000
 
 
@@ -182,7 +184,9 @@ def _listed(raw: bytes, path: str, offset: int | None) -> tuple[list[tuple[int, 
 
     tensors: list[tuple[int, int]] = []
     version = b""
-    for number, start, end in fields(0, len(raw)):
+    for count, (number, start, end) in enumerate(fields(0, len(raw))):
+        if count >= _MAX_LISTS:
+            raise fail("it is in over a million pieces", start)
         for inner, first, last in fields(start, end) if number == 1 else ():
             if inner == 1:
                 if len(tensors) * _TENSOR_COST > MAX_ROOM:

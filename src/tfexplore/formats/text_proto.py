@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 from tfexplore.errors import CorruptError
+from tfexplore.formats import parts
 from tfexplore.formats.text_fields import VARINTS, Field, FieldError, Message, PackedField, message, shown, varint
 from tfexplore.formats.text_root import Root
 from tfexplore.formats.text_skip import skip_braces, skip_field, skip_garbage, skip_list, skip_value
@@ -43,6 +44,8 @@ _LANDMARKS = frozenset(
 _MAX_DEPTH = 100  # protobuf's own limit for the binary form
 _MAX_BYTES = 2**31 - 1  # protobuf refuses messages of 2 GiB and more
 _MAX_DAMAGE = 100
+# Messages that are read: an empty one has two bytes in binary form, the least of a writer's (a `dim`) has four.
+_MIN_MESSAGES, _BYTES_PER_MESSAGE = 1_000_000, 3
 _HOPELESS = 1000  # so many damaged places before anything good: it is something else
 
 # A field as printers write it, up to its value or its opening brace, or a closing brace.
@@ -86,7 +89,8 @@ def read_text(
         advance: is told how many bytes of text have been read, as they are.
 
     Raises:
-        CorruptError: nothing of it can be read as such a message, or it is larger than protobuf allows.
+        CorruptError: nothing of it can be read as such a message, it is larger than protobuf allows, or it has
+            more messages than any model.
         Cancelled: `cancel` was set meanwhile.
     """
     reader = _Reader(TextSource(chunks, cancel, advance), message(root), path)
@@ -131,6 +135,7 @@ class _Reader:
         self._frame = _Frame(root, 0, b"", None, False, -1)
         self._seen = 0  # the bits of the open message's fields that must not come again
         self._around: list[tuple[_Frame, int]] = []
+        self._num_messages = 0
         # The field of the open message that is being read, and what of it is at the position if it cannot be.
         self._current: Field | None = None
         self._next: Literal["nothing", "name", "value", "rest of a list", "garbage"] = "garbage"
@@ -144,6 +149,8 @@ class _Reader:
         while more:
             self._current, self._next = None, "garbage"
             self._read_usual()
+            if self._num_messages > _MIN_MESSAGES + len(self.out) // _BYTES_PER_MESSAGE:
+                raise parts.too_many(f"text, up to line {self._source.line:,},", len(self.out), path=self._path)
             try:
                 more = self._read_any()
             except FieldError as error:
@@ -163,12 +170,14 @@ class _Reader:
         text, pos = source.text, source.pos
         frame, seen = self._frame, self._seen
         fields = frame.message.fields
+        closed = 0
         while (match := match_usual(text, pos)) is not None:
             kind = match.lastindex
             if kind == 5:
                 if frame.listed or match[5] != frame.closing:
                     break
                 _enclose(out, frame)
+                closed += 1
                 frame, seen = around.pop()
                 fields = frame.message.fields
                 pos = match.end()
@@ -206,6 +215,7 @@ class _Reader:
             pos = match.end()
         source.pos = pos
         self._frame, self._seen = frame, seen
+        self._num_messages += closed
 
     def _read_any(self) -> bool:
         """Reads one field, or what ends a message, in any spelling; False where the text ends."""
@@ -328,6 +338,7 @@ class _Reader:
         """Ends the open message, and goes on to the next one in its list."""
         frame = self._frame
         _enclose(self.out, frame)
+        self._num_messages += 1
         self._frame, self._seen = self._around.pop()
         if frame.listed and frame.field is not None:
             self._current, self._next = frame.field, "rest of a list"

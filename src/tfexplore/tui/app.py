@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -319,6 +320,8 @@ def run_app(path: str, *, as_collection: bool = False) -> int:
         Exception: the application crashed.
     """
     app = ExplorerApp(path, as_collection=as_collection)
+    # What was imported stays to the end: a search for garbage need not look at it each time.
+    gc.freeze()
     app.run()
     if app.crash is not None:
         raise app.crash

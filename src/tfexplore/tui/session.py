@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # From asking for a detail to saying so, in seconds.
 _SLOW = 0.3
+# From leaving a model to giving its memory back, in seconds: the list is drawn first.
+_COLLECT_AFTER = 0.1
 _OPENED_FIRST = ("section", "signature")
 
 
@@ -83,6 +86,8 @@ class Session:
         self.trail: list[Shown] = []
         self._loading: set[tuple[int, int]] = set()
         self._facts: list[str] = []
+        self._reading = 0  # how often a detail was asked for
+        self._totals = True  # whether the headings show what a large model leaves out at first
 
     # -- opening --
 
@@ -121,6 +126,7 @@ class Session:
 
     async def _show(self, model: Model, roots: Page) -> None:
         """Shows a model that is open."""
+        self._totals = model.loaded
         self._facts = _facts(model)
         self.outline = Outline(roots.items)
         self.cursor = 0
@@ -136,15 +142,17 @@ class Session:
             Cancelled: it was cancelled: the rows stay as they are.
         """
         model = self.model
-        if model is None or model.loaded:
+        if model is None or self._totals:
             return
         try:
-            await self.loader.complete(model, self._progress)
+            if not model.loaded:
+                await self.loader.complete(model, self._progress)
             roots = await self.loader.roots(model)
         finally:
             self._say("")
         if self.model is not model:
             return
+        self._totals = True
         at = self.row_at_cursor()
         self._facts = _facts(model)
         self.outline.refresh(roots.items)
@@ -245,6 +253,8 @@ class Session:
         self.shown = None
         self._say("")
         self._draw_list()
+        # Models hold rows that hold models; Python looks for such circles only after many new objects.
+        asyncio.get_running_loop().call_later(_COLLECT_AFTER, gc.collect)
         return True
 
     def _say(self, status: str) -> None:
@@ -319,6 +329,8 @@ class Session:
         self.outline.expand(node, page.total)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
+        if self.model is not None and self.model.loaded:  # reading this branch may have read what was left out
+            await self.complete()
 
     def collapse(self, node: Node) -> None:
         """Closes a branch; a cursor below it goes to its row."""
@@ -386,13 +398,15 @@ class Session:
         shown = self.shown
         if shown is None or shown.detail is not None:
             return
+        self._reading += 1
+        number = self._reading
         loop = asyncio.get_running_loop()
         # Most details are there at once; a word about each would only flicker.
         slow = loop.call_later(_SLOW, self._say, "reading the details (Escape cancels)")
         try:
             detail = await self.loader.detail(shown.subject)
         except Cancelled:
-            if self.shown is not shown:
+            if self.shown is not shown or self._reading != number:  # a newer call reads it
                 return
             detail = _message(
                 "cancelled", "Reading the details was cancelled. Go to another row and back to read them."
