@@ -44,6 +44,10 @@ def _run(arguments: list[str]) -> int:
         from tfexplore.cli import demo
 
         return demo.run(options)
+    if options.command == "doctor":
+        from tfexplore.cli import doctor
+
+        return doctor.run(options)
     from tfexplore.cli import explore
 
     return explore.run(options)

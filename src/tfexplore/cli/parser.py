@@ -10,7 +10,7 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-COMMANDS = ("show", "scan", "demo")
+COMMANDS = ("show", "scan", "demo", "doctor")
 
 OVERVIEW = """\
 usage: tfexplore [PATH]                   open the explorer; without PATH, on the
@@ -18,6 +18,7 @@ usage: tfexplore [PATH]                   open the explorer; without PATH, on th
        tfexplore show PATH [SECTION]      print a section of a model
        tfexplore scan PATH                tell what a model could do to the machine
        tfexplore demo [DIR]               write the demo model and open it
+       tfexplore doctor                   tell what is here to run models with
 
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
 .index or .data file, or the checkpoint state file. Of a serving base directory
@@ -107,6 +108,17 @@ def _demo_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _doctor_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore doctor",
+        description="Tells what is here: TensorFlow, its interpreter, the sandbox, GPUs, the terminal, the clipboard.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--tf-python", metavar="PYTHON", help="the interpreter that has TensorFlow (default: this one)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
 def _explore_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", nargs="?")
@@ -124,7 +136,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        makers = {"show": _show_parser, "scan": _scan_parser, "demo": _demo_parser}
+        makers = {"show": _show_parser, "scan": _scan_parser, "demo": _demo_parser, "doctor": _doctor_parser}
         options = makers[command]().parse_args(arguments[1:])
         options.command = command
         return options
