@@ -36,6 +36,7 @@ SUMMARY_OF_MODEL = SUMMARY | {"function_nodes"}
 SUMMARY_OF_CHECKPOINT = SUMMARY | {"keys", "step", "checkpoints"}
 FIELDS = {
     "signatures": {"name", "method_name", "inputs", "outputs", "defaults"},
+    "features": {"signature", "input", "feature", "part", "kind", "dtype", "shape", "default", "required"},
     "variables": {"name", "dtype", "shape", "trainable", "key", "bytes"},
     "keys": {"name", "dtype", "shape", "bytes", "shard", "offset"},
     "nodes": {"name", "op", "inputs", "device"},

@@ -19,16 +19,16 @@ from tfexplore.formats import tensor_proto
 
 EXAMPLE, CONTEXT, FEATURE_LISTS = "example", "context", "feature_lists"
 FIXED, VARIABLE, RAGGED, SEQUENCE = "fixed", "variable", "ragged", "sequence"
-PARSING_OPS = frozenset(
-    "ParseExample ParseExampleV2 ParseSingleExample ParseExampleDataset ParseExampleDatasetV2 ParseSequenceExample "
-    "ParseSequenceExampleV2 ParseSingleSequenceExample".split()
-)
+PARSING_OPS = frozenset({
+    "ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseExampleDataset", "ParseExampleDatasetV2",
+    "ParseSequenceExample", "ParseSequenceExampleV2", "ParseSingleSequenceExample",
+})  # fmt: skip
 # These take one serialized message; the others take any number, or say nothing about it.
 SINGLE_OPS = frozenset(("ParseSingleExample", "ParseSingleSequenceExample"))
 
 
-class Asked(NamedTuple):
-    """One feature that a parsing op asks for.
+class Feature(NamedTuple):
+    """One feature of the Examples that a parsing op takes.
 
     Attributes:
         part: `example`, or of a SequenceExample `context` or `feature_lists`.
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
 class Parsed(NamedTuple):
     """What one parsing op asks for, and a sentence for each part that cannot be told."""
 
-    features: tuple[Asked, ...]
+    features: tuple[Feature, ...]
     problems: tuple[str, ...]
 
 
@@ -67,7 +67,7 @@ class _Reader:
         self._function = use.function
         self.node = reach.node(use)
         self._inputs = [name for name in self.node.inputs if not name.startswith("^")]
-        self.features: list[Asked] = []
+        self.features: list[Feature] = []
         self.problems: list[str] = []
 
     # -- what the node says --
@@ -125,7 +125,9 @@ class _Reader:
     def _named(self, names: list[str] | None, count: int, what: str) -> list[str]:
         if names is None or len(names) != count:
             if count:
-                whose = f"the name of a {what} feature is" if count == 1 else f"the names of {count:,} {what} features are"
+                whose = (
+                    f"the name of a {what} feature is" if count == 1 else f"the names of {count:,} {what} features are"
+                )
                 self.problems.append(f"{self.node.op} {text.label(self.node.name)}: {whose} computed by the graph")
             return []
         return names
@@ -135,7 +137,9 @@ class _Reader:
     ) -> None:
         """Features of fixed shape; their defaults are the inputs from `defaults` on."""
         if len(dims) != len(types):
-            self.problems.append(f"{self.node.op} {text.label(self.node.name)}: its shapes are not as many as its types")
+            self.problems.append(
+                f"{self.node.op} {text.label(self.node.name)}: its shapes are not as many as its types"
+            )
             return
         for number, name in enumerate(self._named(names, len(types), "dense")):
             shape = dims[number]
@@ -149,24 +153,26 @@ class _Reader:
             elif _elements(message) == 0 and not sequence:
                 raw, required = None, True
             kind = SEQUENCE if sequence else FIXED
-            self.features.append(Asked(name, part, kind, types[number], shape, raw, required))
+            self.features.append(Feature(name, part, kind, types[number], shape, raw, required))
 
     def lists(self, names: list[str] | None, types: Sequence[int], dims: Sequence[Shape], optional: Any) -> None:
-        """Feature lists with steps of fixed shape; `optional` tells of a name and its place whether it may be missing."""
+        """Feature lists with steps of fixed shape; `optional` tells by name and place which may be missing."""
         if len(dims) != len(types):
-            self.problems.append(f"{self.node.op} {text.label(self.node.name)}: its shapes are not as many as its types")
+            self.problems.append(
+                f"{self.node.op} {text.label(self.node.name)}: its shapes are not as many as its types"
+            )
             return
         for number, name in enumerate(self._named(names, len(types), "sequence")):
             step = dims[number]
             shape = None if step is None else (None, *step)
             required = not optional(name, number)
-            self.features.append(Asked(name, FEATURE_LISTS, SEQUENCE, types[number], shape, None, required))
+            self.features.append(Feature(name, FEATURE_LISTS, SEQUENCE, types[number], shape, None, required))
 
     def free(self, part: str, kind: str, names: list[str] | None, types: Sequence[int]) -> None:
         """Features of any number of values."""
         shape: Shape = (None, None) if part == FEATURE_LISTS else (None,)
         for number, name in enumerate(self._named(names, len(types), kind)):
-            self.features.append(Asked(name, part, kind, types[number], shape, None, False))
+            self.features.append(Feature(name, part, kind, types[number], shape, None, False))
 
 
 def _decoded(raw: bytes | None) -> Any | None:
@@ -229,7 +235,9 @@ def _parse_sequence_example_v2(reader: _Reader) -> None:
     message = _decoded(reader.constant(8))
     empty = _booleans(message, len(types)) if message is not None else None
     if empty is None and types:
-        reader.problems.append(f"whether the feature lists of {text.label(reader.node.name)} may be missing is computed")
+        reader.problems.append(
+            f"whether the feature lists of {text.label(reader.node.name)} may be missing is computed"
+        )
     reader.lists(
         reader.vector(6, len(types)),
         types,
@@ -254,7 +262,8 @@ def _booleans(message: Any, count: int) -> list[bool] | None:
 
 def _parse_single_sequence_example(reader: _Reader) -> None:
     counts = [
-        reader.number(name) for name in ("Ncontext_sparse", "Ncontext_dense", "Nfeature_list_sparse", "Nfeature_list_dense")
+        reader.number(name)
+        for name in ("Ncontext_sparse", "Ncontext_dense", "Nfeature_list_sparse", "Nfeature_list_dense")
     ]
     starts = [2 + sum(counts[:number]) for number in range(5)]
     names = [reader.scalars(start, count) for start, count in zip(starts, counts, strict=False)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
-from tfexplore.core.feature_ops import EXAMPLE, PARSING_OPS, SINGLE_OPS, Asked, read
+from tfexplore.core.feature_ops import EXAMPLE, PARSING_OPS, SEQUENCE, SINGLE_OPS, Feature, read
 from tfexplore.core.reach import Reach, Use
 from tfexplore.core.shapes import Shape, format_shape, num_elements
 from tfexplore.errors import ModelError
@@ -15,41 +15,26 @@ from tfexplore.formats import dtypes, tensor_proto
 from tfexplore.formats.graph_def import split_input
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.signatures import Signature
 
-IMAGE_OPS = frozenset(
-    "DecodeJpeg DecodePng DecodeImage DecodeBmp DecodeGif DecodeAndCropJpeg DecodeWebP ExtractJpegShape".split()
-)
+IMAGE_OPS = frozenset({
+    "DecodeJpeg", "DecodePng", "DecodeImage", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg", "DecodeWebP",
+    "ExtractJpegShape",
+})  # fmt: skip
 # Elements of a default that are shown.
 _MAX_SHOWN = 16
-
-
-class Feature(NamedTuple):
-    """One feature of the Examples that an input must hold; see `feature_ops.Asked` for the fields from `name` on.
-
-    Attributes:
-        signature: whose input it is; None for a function of the object graph or an input of a bare graph.
-        call: the function's path in the object graph (`--call`); None for a signature.
-        input: the input's name.
-    """
-
-    signature: str | None
-    call: str | None
-    input: str
-    name: str
-    part: str
-    kind: str
-    dtype: int
-    shape: Shape
-    default: bytes | None
-    required: bool
 
 
 class InputSpec(NamedTuple):
     """What one string input must hold.
 
     Attributes:
+        signature: whose input it is; None for a function of the object graph or an input of a bare graph.
+        call: the function's path in the object graph (`--call`); None for any other.
+        input: the input's name.
         sequence: whether it is a SequenceExample (in part or always); else an Example. False for images.
         batch: whether the input takes a list of serialized messages; False where it takes one.
         base64: whether each must be in web-safe base64.
@@ -120,16 +105,17 @@ def call_specs(
 
 
 def default_of(feature: Feature) -> Any:
-    """The default as plain data (see `values.to_plain`): the value where it has one dimension or none and few elements.
+    """The default as plain data (see `values.to_plain`), in the feature's shape; None where there is none.
 
-    A default of many elements is `{"dtype", "shape"}`; None is no default.
+    One of over 16 elements, or one that is damaged, is `{"dtype", "shape"}`.
     """
     if feature.default is None:
         return None
     from tfexplore.core.attrs import plain_tensor
+    from tfexplore.core.values import to_plain
 
-    plain = plain_tensor(feature.default, "")
-    return plain["values"] if "values" in plain else plain
+    found = _array(feature, _MAX_SHOWN)
+    return plain_tensor(feature.default, "") if found is None else to_plain(found)
 
 
 def default_text(feature: Feature) -> str:
@@ -140,14 +126,45 @@ def default_text(feature: Feature) -> str:
         return "-"
     from tfexplore.core.values import format_flat
 
+    found = _array(feature, 2**16)
+    if found is None:
+        return f"(of {format_shape(feature.shape)})"
+    return format_flat(found, _MAX_SHOWN)
+
+
+def feature_sentence(spec: InputSpec, feature: Feature) -> str:
+    """What one feature is, in visible text."""
+    message = "SequenceExample" if spec.sequence else "Example"
+    where = "" if feature.part == EXAMPLE else f" in {feature.part}"
+    without = "parsing fails without it"
+    if feature.kind == SEQUENCE and not feature.required:
+        without = "it may be missing" + ("" if feature.default is None else f", {default_text(feature)} pads it")
+    elif not feature.required:
+        without = "it may be missing" if feature.default is None else f"without it it is {default_text(feature)}"
+    whose = text.label(spec.input)
+    return (
+        f"A {feature.kind} feature{where} of the tf.train.{message}s that {whose} takes: "
+        f"{dtypes.name(feature.dtype)} {format_shape(feature.shape)}; {without}."
+    )
+
+
+def _array(feature: Feature, limit: int) -> np.ndarray | None:
+    """The default in the feature's shape; None where it has more than `limit` elements or is damaged."""
+    assert feature.default is not None
     try:
         message = tensor_proto.decode_tensor(feature.default, path="")
-        elements = num_elements(tensor_proto.dims(message))
-        if elements is None or elements > 2**16:
-            return f"{dtypes.name(message.dtype)} {format_shape(tensor_proto.dims(message))}"
-        return format_flat(tensor_proto.to_array(message, path=""), _MAX_SHOWN)
-    except ModelError as error:
-        return f"(damaged: {text.visible(error.what)})"
+        dims = tensor_proto.dims(message)
+        elements = num_elements(dims)
+        if elements is None or elements > limit:
+            return None
+        found = tensor_proto.to_array(message, path="")
+    except ModelError:
+        return None
+    # TensorFlow reshapes what was given to the feature's shape.
+    shape = feature.shape
+    if shape is None or num_elements(shape) != elements or len(shape) > tensor_proto.MAX_DIMS:
+        return found
+    return found.reshape([size or 0 for size in shape])
 
 
 # -- where the search starts --
@@ -178,9 +195,7 @@ def _has_any(meta_graph: MetaGraph, cancel: threading.Event | None) -> bool:
     return False
 
 
-def _of_signature(
-    meta_graph: MetaGraph, signature: Signature, cancel: threading.Event | None
-) -> Iterator[_Found]:
+def _of_signature(meta_graph: MetaGraph, signature: Signature, cancel: threading.Event | None) -> Iterator[_Found]:
     for info in signature.inputs:
         if not _is_string(info.dtype) or not info.tensor:
             continue
@@ -208,9 +223,7 @@ def _of_functions(meta_graph: MetaGraph, cancel: threading.Event | None) -> Iter
             yield from _of_function(meta_graph, text.decode(name), call, cancel)
 
 
-def _of_function(
-    meta_graph: MetaGraph, name: str, call: str, cancel: threading.Event | None
-) -> Iterator[_Found]:
+def _of_function(meta_graph: MetaGraph, name: str, call: str, cancel: threading.Event | None) -> Iterator[_Found]:
     function = meta_graph.functions.get(name)
     if function is None:
         return
@@ -250,7 +263,7 @@ def _search(
     reach.follow(*start)
     if not reach.uses:
         return None
-    asked: list[Asked] = []
+    asked: list[Feature] = []
     problems: list[str] = []
     image_ops = set()
     parsing = []
@@ -265,7 +278,7 @@ def _search(
         problems += parsed.problems
     if parsing and not reach.complete:
         problems.append("the graph could not be followed to its end: there may be more features")
-    features = tuple(Feature(*owner, *feature) for feature in _merged(asked, problems))
+    features = tuple(_merged(asked, problems))
     if parsing and not features and not problems:
         problems.append("the parsing ops ask for no feature")
     single = bool(parsing) and all(op in SINGLE_OPS for op in parsing)
@@ -282,9 +295,9 @@ def _search(
     return spec, [use for use in reach.uses if reach.node(use).op in PARSING_OPS]
 
 
-def _merged(asked: Iterable[Asked], problems: list[str]) -> list[Asked]:
+def _merged(asked: Iterable[Feature], problems: list[str]) -> list[Feature]:
     """Each feature once, sorted by part and name: several ops may ask for the same one."""
-    found: dict[tuple[str, str], Asked] = {}
+    found: dict[tuple[str, str], Feature] = {}
     for feature in asked:
         key = feature.part, feature.name
         first = found.setdefault(key, feature)
@@ -297,5 +310,5 @@ def _merged(asked: Iterable[Asked], problems: list[str]) -> list[Asked]:
     return [found[key] for key in sorted(found)]
 
 
-def _words(feature: Asked) -> str:
+def _words(feature: Feature) -> str:
     return f"{feature.kind} {dtypes.name(feature.dtype)} {format_shape(feature.shape)}"

@@ -31,15 +31,20 @@ _MORE_CALLS: dict[str, tuple[tuple[str, ...], int]] = CALLS | {
 }
 _WHILE = ("While", "StatelessWhile")
 # Of these one element or one shape of what arrives leaves at every output.
-_PASSES = frozenset(
-    "Identity StopGradient PreventGradient Snapshot EnsureShape PlaceholderWithDefault Reshape ExpandDims Squeeze "
-    "Gather GatherV2 GatherNd StridedSlice Slice Concat ConcatV2 Pack Unpack Split SplitV Tile BroadcastTo Transpose "
-    "Reverse ReverseV2 Select SelectV2 DynamicPartition DynamicStitch ParallelDynamicStitch Switch RefSwitch Merge "
-    "RefMerge Enter RefEnter Exit RefExit NextIteration RefNextIteration RefIdentity Batch Unbatch OptionalFromValue "
-    "OptionalGetValue IteratorGetNext RaggedTensorToVariant RaggedTensorFromVariant".split()
-)
+_PASSES = frozenset({
+    "Identity", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "PlaceholderWithDefault",
+    "Reshape", "ExpandDims", "Squeeze", "Gather", "GatherV2", "GatherNd", "StridedSlice", "Slice", "Concat",
+    "ConcatV2", "Pack", "Unpack", "Split", "SplitV", "Tile", "BroadcastTo", "Transpose", "Reverse", "ReverseV2",
+    "Select", "SelectV2", "DynamicPartition", "DynamicStitch", "ParallelDynamicStitch", "Switch", "RefSwitch",
+    "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration",
+    "RefIdentity", "Batch", "Unbatch", "OptionalFromValue", "OptionalGetValue", "IteratorGetNext",
+    "RaggedTensorToVariant", "RaggedTensorFromVariant",
+})  # fmt: skip
 # A constant is the same constant behind these, whatever its shape.
-_SAME = frozenset("Identity Reshape Enter StopGradient PreventGradient Snapshot EnsureShape ExpandDims Squeeze".split())
+_SAME = frozenset({
+    "Identity", "Reshape", "Enter", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "ExpandDims",
+    "Squeeze",
+})  # fmt: skip
 # What one search may take; real models need a few hundred.
 _MAX_PLACES = 200_000
 _MAX_STEPS = 200_000

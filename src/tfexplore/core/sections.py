@@ -25,7 +25,8 @@ from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
-    from tfexplore.core.feature_spec import Feature, InputSpec
+    from tfexplore.core.feature_ops import Feature
+    from tfexplore.core.feature_spec import InputSpec
     from tfexplore.core.files import File
     from tfexplore.core.graph import Graph, Tensor
 
@@ -202,9 +203,10 @@ def _features(meta_graph: MetaGraph, options: Options) -> Section:
         }
 
     found = feature_specs(meta_graph, options.cancel)
-    refs: list[tuple[InputSpec, Feature | str]] = [
-        (spec, part) for spec in found for part in (*spec.features, *spec.problems)
-    ]
+    refs: list[tuple[InputSpec, Feature | str]] = []
+    for spec in found:
+        refs += [(spec, feature) for feature in spec.features]
+        refs += [(spec, problem) for problem in spec.problems]
     return Section(_named(refs, options, lambda ref: ref[1] if isinstance(ref[1], str) else ref[1].name), row)
 
 
