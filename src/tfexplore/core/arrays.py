@@ -114,9 +114,8 @@ def _is_integer(dtype: np.dtype) -> bool:
 
 
 def _dtype_name(array: np.ndarray) -> str:
-    return {"O": "Python objects", "U": "strings", "S": "strings", "V": "raw bytes"}.get(
-        array.dtype.kind, array.dtype.name
-    )
+    words = {"O": "Python objects", "U": "strings", "S": "strings", "V": "raw bytes"}
+    return words.get(array.dtype.kind) or str(array.dtype.name)
 
 
 def _boolean(leaf: Any, where: str) -> bool:
@@ -130,9 +129,8 @@ def _limits(dtype: np.dtype) -> tuple[int, int]:
 
     if dtype.kind in "iu":
         return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-    import ml_dtypes
-
-    return int(ml_dtypes.iinfo(dtype).min), int(ml_dtypes.iinfo(dtype).max)
+    bits = int(dtype.name[-1])  # int4, uint4, int2, uint2
+    return (0, 2**bits - 1) if dtype.name.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def _integers(leaves: list[Any], dtype: np.dtype, where: str) -> np.ndarray:

@@ -48,7 +48,7 @@ def build(row: Mapping[str, Any], spec: InputSpec | None, where: str = "--exampl
     if spec is not None and spec.features:
         _check_names(given, spec, where, extra)
         found = {
-            (feature.part, feature.name): _message(given[feature.part][feature.name], feature, where)
+            (feature.part, feature.name): message(given[feature.part][feature.name], feature, where)
             for feature in spec.features
             if given.get(feature.part, {}).get(feature.name) is not None
         }
@@ -59,7 +59,7 @@ def build(row: Mapping[str, Any], spec: InputSpec | None, where: str = "--exampl
             for name, value in values.items()
             if value is not None
         }
-    return _serialized(found, sequence=bool(given.keys() - {EXAMPLE}) or (spec is not None and spec.sequence))
+    return serialized(found, sequence=bool(given.keys() - {EXAMPLE}) or (spec is not None and spec.sequence))
 
 
 def _by_part(row: Mapping[str, Any], spec: InputSpec | None, where: str) -> dict[str, Mapping[str, Any]]:
@@ -121,8 +121,12 @@ def _called(feature: Feature) -> str:
     return f"the {kind} {text.label(feature.name)} ({dtypes.name(feature.dtype)} {format_shape(feature.shape)})"
 
 
-def _message(value: Any, feature: Feature, where: str) -> Any:
-    """The Feature message of a value, or the FeatureList message."""
+def message(value: Any, feature: Feature, where: str = "an Example") -> Any:
+    """The lean Feature message of a JSON value, or the FeatureList message where the feature is one of lists.
+
+    Raises:
+        UsageError: it does not fit.
+    """
     where = f"{where}: {_called(feature)}"
     if feature.part != FEATURE_LISTS:
         return _feature(_values(value, feature.kind, feature.shape, where), feature.dtype, where)
@@ -167,19 +171,19 @@ def _shaped(given: tuple[int, ...], leaves: list[Any]) -> str:
 
 
 def _feature(leaves: list[Any], dtype: int, where: str) -> Any:
-    message = lean("Feature")()
+    found = lean("Feature")()
     if dtype == dtypes.STRING:
-        message.bytes_list.value.extend(json_values.to_bytes(leaf, where) for leaf in leaves)
-        message.bytes_list.SetInParent()
+        found.bytes_list.value.extend(json_values.to_bytes(leaf, where) for leaf in leaves)
+        found.bytes_list.SetInParent()
     elif dtype == _INT64:
-        message.int64_list.value.extend(_whole(leaf, where) for leaf in leaves)
-        message.int64_list.SetInParent()
+        found.int64_list.value.extend(_whole(leaf, where) for leaf in leaves)
+        found.int64_list.SetInParent()
     elif dtype == _FLOAT32:
-        message.float_list.value.extend(_float(leaf, where) for leaf in leaves)
-        message.float_list.SetInParent()
+        found.float_list.value.extend(_float(leaf, where) for leaf in leaves)
+        found.float_list.SetInParent()
     else:
         raise UsageError(f"{where}: an Example holds int64, float32 and string, no {dtypes.name(dtype)}")
-    return message
+    return found
 
 
 def _whole(leaf: Any, where: str) -> int:
@@ -218,18 +222,19 @@ def _guessed(value: Any, part: str, where: str) -> Any:
     return _feature(leaves, _FLOAT32, where)
 
 
-def _serialized(found: Mapping[tuple[str, str], Any], *, sequence: bool) -> bytes:
-    message = lean("SequenceExample" if sequence else "Example")()
+def serialized(found: Mapping[tuple[str, str], Any], *, sequence: bool) -> bytes:
+    """The bytes of an Example or SequenceExample of such messages, by (part, name)."""
+    whole = lean("SequenceExample" if sequence else "Example")()
     if not sequence:
-        message.features.SetInParent()
+        whole.features.SetInParent()
     entries = {(part == FEATURE_LISTS, text.encode(name)): value for (part, name), value in found.items()}
     for listed, name in sorted(entries):
         if listed:
-            target = message.feature_lists.feature_list
+            target = whole.feature_lists.feature_list
         else:
-            target = (message.context if sequence else message.features).feature
+            target = (whole.context if sequence else whole.features).feature
         target.add(key=name, value=entries[listed, name].SerializeToString())
-    return bytes(message.SerializeToString())
+    return bytes(whole.SerializeToString())
 
 
 # -- back --

@@ -74,7 +74,9 @@ def read_npy(data: bytes, *, path: str) -> np.ndarray:
         )
     if not dtype.itemsize:
         return np.zeros(shape, dtype)
-    return np.frombuffer(data, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
+    found: np.ndarray = np.frombuffer(data, dtype, offset=start)
+    shaped: np.ndarray = found.reshape(shape, order="F" if fortran else "C")
+    return shaped
 
 
 def read_npz(data: bytes, name: str | None, *, path: str) -> np.ndarray:
