@@ -200,8 +200,9 @@ def _float(leaf: Any, where: str) -> float:
     if isinstance(leaf, bool) or not isinstance(leaf, (int, float)):
         raise UsageError(f"{where}: expected a number, got {json_values.describe(leaf)}")
     try:
-        struct.pack("<f", leaf)
-        return float(leaf)
+        number = float(leaf)
+        struct.pack("<f", number)
+        return number
     except OverflowError:
         raise UsageError(f"{where}: {json_values.describe(leaf)} does not fit into float32") from None
 
