@@ -254,6 +254,17 @@ def test_damaged_arrays_give_our_errors_only() -> None:
     assert refused > len(one.getvalue()) + len(several.getvalue())
 
 
+@pytest.mark.parametrize(
+    "descr", ["'|O'", "'T'", "'<M8[s]'", "[('a', '<f8')]", "'<f8,<f8'", "'(2,)<f8'", "'nothing'", "3"]
+)
+def test_dtypes_that_are_no_numbers_or_strings(descr: str) -> None:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}".ljust(117).encode() + b"\n"
+    raw = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(16)
+    with pytest.raises(ModelError) as caught:
+        npy.read_npy(raw, path="a")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_shape_that_is_not_there_is_not_believed() -> None:
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2**10)})

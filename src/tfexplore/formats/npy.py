@@ -65,6 +65,8 @@ def read_npy(data: bytes, *, path: str) -> np.ndarray:
         raise _pickle(path)
     if dtype.names is not None or dtype.subdtype is not None:
         raise UnsupportedError("an .npy file of records with several fields", path=path)
+    if dtype.kind not in "biufcSUV":  # dates, and kinds whose elements are pointers
+        raise UnsupportedError(f"an .npy file of {dtype}", path=path, hint="save numbers or strings")
     if len(shape) > 32:
         raise CorruptError("the .npy file claims a shape that no array has", path=path, offset=start)
     wanted = math.prod(shape) * dtype.itemsize
