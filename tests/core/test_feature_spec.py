@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from core.saved_model_writer import (
 from tfexplore import demo
 from tfexplore.core.feature_spec import InputSpec, default_of, default_text, feature_specs, input_specs
 from tfexplore.core.opener import open_model
+from tfexplore.errors import Cancelled
 from tfexplore.formats import dtypes
 from tfexplore.formats.proto import lean
 
@@ -616,6 +618,36 @@ def test_functions_that_call_each_other_without_end(tmp_path: Path) -> None:
     found = hostile(tmp_path, nodes, [body(b"f", b"g"), body(b"g", b"f")])
     # Nothing ever leaves them, so nothing is parsed.
     assert found == []
+
+
+def test_a_search_that_was_given_up_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfexplore.core.wiring._MAX_STEPS", 100)
+    nodes = [*iter_chains(200), node(b"parse", b"ParseExampleV2", [b"n199"], sparse_types=types(7))]
+    (spec,) = hostile(tmp_path, nodes)
+    assert spec.features == ()
+    assert spec.problems == ("the graph could not be followed to its end: there may be more features",)
+
+
+def test_a_node_that_claims_very_many_features(tmp_path: Path) -> None:
+    nodes = [
+        strings_const(b"none", [], 0),
+        strings_const(b"many", [b"a"], 2**20),
+        node(b"parse", b"ParseExampleV2", [b"x", b"none", b"many", b"none", b"none"], sparse_types=types(*[7] * 2**20)),
+    ]
+    (spec,) = hostile(tmp_path, nodes)
+    assert spec.problems == ("ParseExampleV2 parse: 1,048,576 variable features are too many",)
+
+
+def test_a_search_can_be_cancelled(tmp_path: Path) -> None:
+    nodes = [*iter_chains(2_000), node(b"parse", b"ParseExampleV2", [b"n1999"], sparse_types=types(7))]
+    ours = meta_graph(
+        nodes=[node(b"x", b"Placeholder", dtype=attr(type=7)), *nodes],
+        signatures={b"serving_default": signature({b"x": info(b"x:0", 7, [None])}, {})},
+    )
+    cancel = threading.Event()
+    cancel.set()
+    with open_model(str(write_saved_model(tmp_path, ours))) as model, pytest.raises(Cancelled):
+        feature_specs(model.meta_graph(), cancel)
 
 
 def iter_chains(length: int) -> Iterator[bytes]:

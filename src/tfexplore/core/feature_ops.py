@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tfexplore.core import shapes, text
 from tfexplore.core.reach import Reach, Use
 from tfexplore.core.shapes import Shape
+from tfexplore.core.wiring import Constant
 from tfexplore.errors import ModelError
 from tfexplore.formats import tensor_proto
 
@@ -23,6 +24,8 @@ PARSING_OPS = frozenset({
     "ParseExample", "ParseExampleV2", "ParseSingleExample", "ParseExampleDataset", "ParseExampleDatasetV2",
     "ParseSequenceExample", "ParseSequenceExampleV2", "ParseSingleSequenceExample",
 })  # fmt: skip
+# Of one parsing op; a node of a few bytes can claim very many.
+MAX_FEATURES = 20_000
 # These take one serialized message; the others take any number, or say nothing about it.
 SINGLE_OPS = frozenset(("ParseSingleExample", "ParseSingleSequenceExample"))
 
@@ -93,8 +96,8 @@ class _Reader:
         value = self.node.attr(attr)
         return min(max(value.i, 0), len(self._inputs)) if value is not None else 0
 
-    def constant(self, place: int) -> bytes | None:
-        """The serialized TensorProto behind an input; None where it is no constant."""
+    def constant(self, place: int) -> Constant | None:
+        """The constant behind an input; None where it is computed."""
         return self._reach.constant(self._function, self._inputs[place]) if place < len(self._inputs) else None
 
     def scalars(self, start: int, count: int) -> list[str] | None:
@@ -111,18 +114,20 @@ class _Reader:
         """Names that come as one input with `count` strings; None where they are computed."""
         if not count:
             return []
-        raw = self.constant(place)
-        message = _decoded(raw)
-        if message is None or _elements(message) != count:
+        found = self.constant(place)
+        if found is None or _elements(found) != count or count > MAX_FEATURES:
             return None
         try:
-            return [text.decode(name) for name in tensor_proto.strings(message, path="")]
+            return [text.decode(name) for name in tensor_proto.strings(found.message, path="")]
         except ModelError:
             return None
 
     # -- features --
 
     def _named(self, names: list[str] | None, count: int, what: str) -> list[str]:
+        if count > MAX_FEATURES:
+            self.problems.append(f"{self.node.op} {text.label(self.node.name)}: {count:,} {what} features are too many")
+            return []
         if names is None or len(names) != count:
             if count:
                 whose = (
@@ -144,13 +149,12 @@ class _Reader:
         for number, name in enumerate(self._named(names, len(types), "dense")):
             shape = dims[number]
             sequence = shape is not None and len(shape) > 0 and shape[0] is None
-            raw = self.constant(defaults + number)
-            message = _decoded(raw)
+            found = self.constant(defaults + number)
+            raw = None if found is None else found.raw
             required = False
-            if message is None:
+            if found is None:
                 self.problems.append(f"the default of the feature {text.label(name)} is computed by the graph")
-                raw = None
-            elif _elements(message) == 0 and not sequence:
+            elif _elements(found) == 0 and not sequence:
                 raw, required = None, True
             kind = SEQUENCE if sequence else FIXED
             self.features.append(Feature(name, part, kind, types[number], shape, raw, required))
@@ -175,17 +179,8 @@ class _Reader:
             self.features.append(Feature(name, part, kind, types[number], shape, None, False))
 
 
-def _decoded(raw: bytes | None) -> Any | None:
-    if raw is None:
-        return None
-    try:
-        return tensor_proto.decode_tensor(raw, path="")
-    except ModelError:
-        return None
-
-
-def _elements(message: Any) -> int | None:
-    return shapes.num_elements(tensor_proto.dims(message))
+def _elements(found: Constant) -> int | None:
+    return shapes.num_elements(tensor_proto.dims(found.message))
 
 
 def _parse_example(reader: _Reader) -> None:
@@ -232,8 +227,8 @@ def _parse_sequence_example_v2(reader: _Reader) -> None:
         types = reader.types(attr)
         reader.free(CONTEXT, kind, reader.vector(place, len(types)), types)
     types = reader.types("feature_list_dense_types")
-    message = _decoded(reader.constant(8))
-    empty = _booleans(message, len(types)) if message is not None else None
+    found = reader.constant(8)
+    empty = _booleans(found, len(types)) if found is not None else None
     if empty is None and types:
         reader.problems.append(
             f"whether the feature lists of {text.label(reader.node.name)} may be missing is computed"
@@ -252,10 +247,10 @@ def _parse_sequence_example_v2(reader: _Reader) -> None:
         reader.free(FEATURE_LISTS, kind, reader.vector(place, len(types)), types)
 
 
-def _booleans(message: Any, count: int) -> list[bool] | None:
-    if _elements(message) != count:
+def _booleans(found: Constant, count: int) -> list[bool] | None:
+    if _elements(found) != count:
         return None
-    stored: Iterable[Any] = message.tensor_content or message.bool_val
+    stored: Iterable[Any] = found.message.tensor_content or found.message.bool_val
     values = list(map(bool, stored))[:count]
     return values + (values[-1:] or [False]) * (count - len(values))
 
@@ -267,12 +262,11 @@ def _parse_single_sequence_example(reader: _Reader) -> None:
     ]
     starts = [2 + sum(counts[:number]) for number in range(5)]
     names = [reader.scalars(start, count) for start, count in zip(starts, counts, strict=False)]
-    raw = reader.constant(1)
-    message = _decoded(raw)
+    found = reader.constant(1)
     optional: set[str] = set()
-    if message is not None and (_elements(message) or 0) <= counts[3]:
-        optional = set(reader.vector(1, _elements(message) or 0) or ())
-    elif message is None and counts[3]:
+    if found is not None and (_elements(found) or 0) <= counts[3]:
+        optional = set(reader.vector(1, _elements(found) or 0) or ())
+    elif found is None and counts[3]:
         reader.problems.append(f"which feature lists of {text.label(reader.node.name)} may be missing is computed")
     types, dims = reader.types("Tcontext_dense"), reader.shapes("context_dense_shapes")
     reader.dense(CONTEXT, names[1], types, dims, starts[4])

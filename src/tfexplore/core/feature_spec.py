@@ -10,6 +10,7 @@ from tfexplore.core import text
 from tfexplore.core.feature_ops import EXAMPLE, PARSING_OPS, SEQUENCE, SINGLE_OPS, Feature, read
 from tfexplore.core.reach import Reach, Use
 from tfexplore.core.shapes import Shape, format_shape, num_elements
+from tfexplore.core.wiring import Wiring
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes, tensor_proto
 from tfexplore.formats.graph_def import split_input
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tfexplore.core.meta_graph import MetaGraph
+    from tfexplore.core.objects import ObjectGraph
     from tfexplore.core.signatures import Signature
 
 IMAGE_OPS = frozenset({
@@ -69,7 +71,7 @@ def input_specs(
     """
     if not any(_is_string(info.dtype) for info in signature.inputs) or not _has_any(meta_graph, cancel):
         return ()
-    return tuple(spec for spec, _ in _of_signature(meta_graph, signature, cancel))
+    return tuple(spec for spec, _ in _of_signature(Wiring(meta_graph, cancel), signature))
 
 
 def feature_specs(meta_graph: MetaGraph, cancel: threading.Event | None = None) -> list[InputSpec]:
@@ -81,19 +83,20 @@ def feature_specs(meta_graph: MetaGraph, cancel: threading.Event | None = None) 
     """
     if not _has_any(meta_graph, cancel):
         return []
+    wiring = Wiring(meta_graph, cancel)
     found: list[InputSpec] = []
     reached: set[tuple[str | None, int]] = set()
     for signature in meta_graph.signatures:
-        for spec, uses in _of_signature(meta_graph, signature, cancel):
+        for spec, uses in _of_signature(wiring, signature):
             found.append(spec)
             reached.update((use.function, use.position) for use in uses)
-    for spec, uses in _of_functions(meta_graph, cancel):
+    for spec, uses in _of_functions(wiring, meta_graph.objects):
         places = {(use.function, use.position) for use in uses}
         if not places <= reached:
             found.append(spec)
             reached |= places
     if not meta_graph.signatures:
-        found += _of_placeholders(meta_graph, cancel)
+        found += _of_placeholders(wiring, meta_graph)
     return [spec for spec in found if spec.is_parsed]
 
 
@@ -101,7 +104,7 @@ def call_specs(
     meta_graph: MetaGraph, function: str, call: str, cancel: threading.Event | None = None
 ) -> list[InputSpec]:
     """As `input_specs`, for the arguments of a concrete function; `call` is what the person calls it."""
-    return [spec for spec, _ in _of_function(meta_graph, function, call, cancel)]
+    return [spec for spec, _ in _of_function(Wiring(meta_graph, cancel), function, call)]
 
 
 def default_of(feature: Feature) -> Any:
@@ -195,19 +198,19 @@ def _has_any(meta_graph: MetaGraph, cancel: threading.Event | None) -> bool:
     return False
 
 
-def _of_signature(meta_graph: MetaGraph, signature: Signature, cancel: threading.Event | None) -> Iterator[_Found]:
+def _of_signature(wiring: Wiring, signature: Signature) -> Iterator[_Found]:
     for info in signature.inputs:
         if not _is_string(info.dtype) or not info.tensor:
             continue
         name, output, _ = split_input(info.tensor)
         number = int(output) if output.isdecimal() and len(output) < 10 else 0
-        found = _search(meta_graph, (signature.name, None, info.name), (None, name, number), info.shape, cancel)
+        found = _search(wiring, (signature.name, None, info.name), (None, name, number), info.shape)
         if found is not None:
             yield found
 
 
-def _of_functions(meta_graph: MetaGraph, cancel: threading.Event | None) -> Iterator[_Found]:
-    objects = meta_graph.objects
+def _of_functions(wiring: Wiring, objects: ObjectGraph | None) -> Iterator[_Found]:
+    seen: set[str] = set()
     for node_id in objects.walk if objects is not None else ():
         assert objects is not None
         message = objects.message(node_id)
@@ -219,23 +222,25 @@ def _of_functions(meta_graph: MetaGraph, cancel: threading.Event | None) -> Iter
         else:
             continue
         call = objects.path(node_id) or f"object {node_id}"
-        for name in names:
-            yield from _of_function(meta_graph, text.decode(name), call, cancel)
+        for name in map(text.decode, names):
+            if name not in seen:  # of a function with several names the first counts
+                seen.add(name)
+                yield from _of_function(wiring, name, call)
 
 
-def _of_function(meta_graph: MetaGraph, name: str, call: str, cancel: threading.Event | None) -> Iterator[_Found]:
-    function = meta_graph.functions.get(name)
+def _of_function(wiring: Wiring, name: str, call: str) -> Iterator[_Found]:
+    function = wiring.function(name)
     if function is None:
         return
     for argument in function.inputs:
         if _is_string(argument.dtype):
             shape = argument.shape if argument.shape_stored else None
-            found = _search(meta_graph, (None, call, argument.name), (name, argument.name, 0), shape, cancel)
+            found = _search(wiring, (None, call, argument.name), (name, argument.name, 0), shape)
             if found is not None:
                 yield found
 
 
-def _of_placeholders(meta_graph: MetaGraph, cancel: threading.Event | None) -> Iterator[InputSpec]:
+def _of_placeholders(wiring: Wiring, meta_graph: MetaGraph) -> Iterator[InputSpec]:
     graph = meta_graph.graph
     for position in [*graph.nodes_by_op("Placeholder"), *graph.nodes_by_op("PlaceholderWithDefault")]:
         outputs = graph.outputs(position)
@@ -243,7 +248,7 @@ def _of_placeholders(meta_graph: MetaGraph, cancel: threading.Event | None) -> I
             tensor = outputs[0]
             shape = tensor.shape if tensor.shape_stored else None
             start = (None, graph.names[position], 0)
-            found = _search(meta_graph, (None, None, tensor.name), start, shape, cancel)
+            found = _search(wiring, (None, None, tensor.name), start, shape)
             if found is not None:
                 yield found[0]
 
@@ -252,16 +257,15 @@ def _of_placeholders(meta_graph: MetaGraph, cancel: threading.Event | None) -> I
 
 
 def _search(
-    meta_graph: MetaGraph,
+    wiring: Wiring,
     owner: tuple[str | None, str | None, str],
     start: tuple[str | None, str, int],
     shape: Shape,
-    cancel: threading.Event | None,
 ) -> _Found | None:
     """What one input must hold; None where it feeds no such op."""
-    reach = Reach(meta_graph, PARSING_OPS | IMAGE_OPS, cancel)
+    reach = Reach(wiring, PARSING_OPS | IMAGE_OPS)
     reach.follow(*start)
-    if not reach.uses:
+    if not reach.uses and reach.complete:
         return None
     asked: list[Feature] = []
     problems: list[str] = []
@@ -276,7 +280,7 @@ def _search(
         parsed = read(reach, use)
         asked += parsed.features
         problems += parsed.problems
-    if parsing and not reach.complete:
+    if not reach.complete:
         problems.append("the graph could not be followed to its end: there may be more features")
     features = tuple(_merged(asked, problems))
     if parsing and not features and not problems:

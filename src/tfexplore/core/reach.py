@@ -7,20 +7,18 @@ arrives as an argument can be found.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core.joins import CALLS
+from tfexplore.core.wiring import Constant, Wiring, output_number
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
 from tfexplore.formats.graph_def import Node, called_functions, split_input
-from tfexplore.formats.table import check_cancel
 
 if TYPE_CHECKING:
     from tfexplore.core.functions import Function
     from tfexplore.core.graph import Graph
-    from tfexplore.core.meta_graph import MetaGraph
 
 _MORE_CALLS: dict[str, tuple[tuple[str, ...], int]] = CALLS | {
     "TPUPartitionedCall": (("f",), 0),
@@ -45,12 +43,10 @@ _SAME = frozenset({
     "Identity", "Reshape", "Enter", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "ExpandDims",
     "Squeeze",
 })  # fmt: skip
-# What one search may take; real models need a few hundred.
-_MAX_PLACES = 200_000
-_MAX_STEPS = 200_000
 _MAX_CHAIN = 1_000
 _MAX_OUTPUTS = 4_096
-_CHECK_EVERY = 256
+# Nodes that are found; further ones are left out.
+_MAX_USES = 1_000
 
 
 class Use(NamedTuple):
@@ -75,14 +71,11 @@ class _Place(NamedTuple):
     base64: bool
 
 
-_Uses = dict[int, list[tuple[int, int]]]
-
-
 class Reach:
     """One search.
 
     Args:
-        meta_graph: where.
+        wiring: where; what it finds out is shared by all searches.
         wanted: the op types that are looked for.
 
     Attributes:
@@ -90,18 +83,13 @@ class Reach:
         complete: False where the search was given up.
     """
 
-    def __init__(self, meta_graph: MetaGraph, wanted: frozenset[str], cancel: threading.Event | None = None) -> None:
-        self._meta_graph = meta_graph
+    def __init__(self, wiring: Wiring, wanted: frozenset[str]) -> None:
+        self._wiring = wiring
         self._wanted = wanted
-        self._cancel = cancel
         self._seen: set[_Place] = set()
         self._waiting: deque[_Place] = deque()
-        self._consumers: dict[tuple[str | None, str], _Uses] = {}
-        self._argument_uses: dict[str, dict[str, list[tuple[int, int]]]] = {}
-        self._returns: dict[str, dict[tuple[str, int], list[int]]] = {}
         self._callers: dict[str, dict[tuple[str | None, int], None]] = {}
         self._returned: dict[str, set[tuple[int, bool]]] = {}
-        self._steps = 0
         self.uses: dict[Use, None] = {}
         self.complete = True
 
@@ -112,27 +100,16 @@ class Reach:
             Cancelled: `cancel` was set meanwhile.
         """
         self._push(_Place(function, name, output, False))
-        count = 0
         while self._waiting:
-            if count % _CHECK_EVERY == 0:
-                check_cancel(self._cancel)
-            count += 1
             place = self._waiting.popleft()
             try:
                 self._advance(place)
             except ModelError:  # a damaged function hides no other
                 self.complete = False
 
-    def graph(self, function: str | None) -> Graph | None:
-        """The main graph, or a function's body; None where there is no such function."""
-        if function is None:
-            return self._meta_graph.graph
-        found = self._meta_graph.functions.get(function)
-        return None if found is None else found.graph
-
     def node(self, use: Use) -> Node:
         """The node of a use."""
-        graph = self.graph(use.function)
+        graph = self._wiring.graph(use.function)
         assert graph is not None
         return graph.node_or_blank(use.position)
 
@@ -141,67 +118,33 @@ class Reach:
     def _push(self, place: _Place) -> None:
         if place in self._seen:
             return
-        if len(self._seen) >= _MAX_PLACES:
+        if not self._wiring.step():
             self.complete = False
             return
         self._seen.add(place)
         self._waiting.append(place)
 
     def _advance(self, place: _Place) -> None:
-        graph = self.graph(place.function)
+        graph = self._wiring.graph(place.function)
         if graph is None:
             return
         if place.function is not None:
-            for number in self._returned_as(place.function).get((place.name, place.output), ()):
+            for number in self._wiring.returned_as(place.function).get((place.name, place.output), ()):
                 self._leave(place.function, number, place.base64)
-        for position, slot in self._consumers_of(place.function, graph, place.name).get(place.output, ()):
+        uses = self._wiring.consumers(place.function, place.name).get(place.output, ())
+        if not self._wiring.step(len(uses)):
+            self.complete = False
+            return
+        for position, slot in uses:
             self._arrive(place, graph, position, slot)
-
-    def _consumers_of(self, function: str | None, graph: Graph, name: str) -> _Uses:
-        key = function, name
-        found = self._consumers.get(key)
-        if found is None:
-            found = self._consumers[key] = self._find_consumers(function, graph, name)
-        return found
-
-    def _find_consumers(self, function: str | None, graph: Graph, name: str) -> _Uses:
-        if function is not None and graph.argument(name) is not None:
-            return {0: self._uses_of_arguments(function, graph).get(name, [])}
-        position = graph.find(name)
-        if position is None:
-            return {}
-        graph.load_edges(self._cancel)
-        found: _Uses = {}
-        outputs: dict[str, int | None] = {}
-        for use in graph.consumers(position):
-            if use.control:
-                continue
-            if use.name not in outputs:
-                outputs[use.name] = _output_number(graph, use.name)
-            output = outputs[use.name]
-            if output is not None:
-                found.setdefault(output, []).append((use.node, use.slot))
-        return found
-
-    def _uses_of_arguments(self, function: str, graph: Graph) -> dict[str, list[tuple[int, int]]]:
-        """Who takes each argument, found in one pass over the body."""
-        found = self._argument_uses.get(function)
-        if found is None:
-            found = self._argument_uses[function] = {}
-            for position in range(len(graph)):
-                if position % _CHECK_EVERY == 0:
-                    check_cancel(self._cancel)
-                for slot, spelled in enumerate(graph.node_or_blank(position).inputs):
-                    source, _, control = split_input(spelled)
-                    if not control and graph.argument(source) is not None:
-                        found.setdefault(source, []).append((position, slot))
-        return found
 
     def _arrive(self, place: _Place, graph: Graph, position: int, slot: int) -> None:
         op = graph.ops[position]
         if op in self._wanted:
-            if slot == 0:
+            if slot == 0 and len(self.uses) < _MAX_USES:
                 self.uses[Use(place.function, position, place.base64)] = None
+            elif slot == 0:
+                self.complete = False
             return
         callees = self._callees(graph, position)
         if callees:
@@ -220,16 +163,15 @@ class Reach:
     def _callees(self, graph: Graph, position: int) -> tuple[list[Function], int] | None:
         """The functions that a node calls, and how many of its inputs come before their arguments."""
         op = graph.ops[position]
-        functions = self._meta_graph.functions
         if op in _MORE_CALLS:
             attrs, before = _MORE_CALLS[op]
         elif "Dataset" in op:
             attrs, before = ("f",), 1
         else:
-            called = functions.get(op)
+            called = self._wiring.function(op)
             return None if called is None else ([called], 0)
         names = called_functions(graph.node_or_blank(position), attrs)
-        found = [functions.get(name) for name in dict.fromkeys(names)]
+        found = [self._wiring.function(name) for name in dict.fromkeys(names)]
         return [function for function in found if function is not None], before
 
     def _enter(
@@ -255,21 +197,6 @@ class Reach:
         for number, base64 in list(self._returned.get(callee, ())):
             self._deliver(callee, number, base64, function, position)
 
-    def _returned_as(self, function: str) -> dict[tuple[str, int], list[int]]:
-        """The numbers of the outputs that return each tensor of a function's body."""
-        found = self._returns.get(function)
-        if found is None:
-            found = self._returns[function] = {}
-            definition = self._meta_graph.functions.get(function)
-            assert definition is not None
-            for number, output in enumerate(definition.outputs):
-                if output.returns is None:
-                    continue
-                index = _output_number(definition.graph, output.returns)
-                if index is not None:
-                    found.setdefault((split_input(output.returns)[0], index), []).append(number)
-        return found
-
     def _leave(self, function: str, number: int, base64: bool) -> None:
         """The strings leave a function as its output `number`."""
         returned = self._returned.setdefault(function, set())
@@ -280,7 +207,7 @@ class Reach:
             self._deliver(function, number, base64, caller, position)
 
     def _deliver(self, callee: str, number: int, base64: bool, function: str | None, position: int) -> None:
-        graph = self.graph(function)
+        graph = self._wiring.graph(function)
         if graph is None:
             return
         op = graph.ops[position]
@@ -289,7 +216,7 @@ class Reach:
             if callee not in called_functions(loop, ("body",)):
                 return
             for name in called_functions(loop, ("cond", "body")):
-                again = self._meta_graph.functions.get(name)
+                again = self._wiring.function(name)
                 if again is not None and number < len(again.inputs):
                     self._push(_Place(name, again.inputs[number].name, 0, base64))
         output = 0 if "Dataset" in op and op != "ReduceDataset" else number
@@ -297,9 +224,9 @@ class Reach:
 
     # -- constants --
 
-    def constant(self, function: str | None, spelled: str) -> bytes | None:
-        """The serialized TensorProto behind an input of that spelling, the same for all calls found so far; or None."""
-        found: set[bytes] = set()
+    def constant(self, function: str | None, spelled: str) -> Constant | None:
+        """The constant behind an input of that spelling, the same one for all calls found so far; or None."""
+        found: dict[bytes, Constant] = {}
         waiting = [(function, spelled)]
         seen: set[tuple[str | None, str]] = set()
         while waiting:
@@ -307,8 +234,7 @@ class Reach:
             if place in seen:
                 continue
             seen.add(place)
-            self._steps += 1
-            if len(seen) > _MAX_CHAIN or self._steps > _MAX_STEPS:
+            if len(seen) > _MAX_CHAIN or not self._wiring.step():
                 return None
             try:
                 behind = self._behind(*place)
@@ -316,43 +242,44 @@ class Reach:
                 return None
             if behind is None:
                 return None
-            if isinstance(behind, bytes):
-                found.add(behind)
+            if isinstance(behind, Constant):
+                found[behind.raw] = behind
             else:
                 waiting += behind
-        return found.pop() if len(found) == 1 else None
+        return next(iter(found.values())) if len(found) == 1 else None
 
-    def _behind(self, function: str | None, spelled: str) -> bytes | list[tuple[str | None, str]] | None:
+    def _behind(self, function: str | None, spelled: str) -> Constant | list[tuple[str | None, str]] | None:
         """A constant, or the inputs that it must come from."""
-        graph = self.graph(function)
+        graph = self._wiring.graph(function)
         if graph is None:
             return None
         source = graph.resolve(spelled)
         if source.argument and function is not None:
             return self._passed(function, split_input(spelled)[0])
-        node = graph.readable_node(source.producer) if source.producer is not None else None
-        if node is None:
+        if source.producer is None:
             return None
+        node = graph.node_or_blank(source.producer)
         if node.op == "Const":
-            value = node.attr("value")
-            return bytes(value.tensor) if value is not None and value.WhichOneof("value") == "tensor" else None
+            return self._wiring.constant(function, source.producer, node)
         if node.op in _SAME and node.inputs:
             return [(function, node.inputs[0])]
         if node.op == "IdentityN":
-            output = _output_number(graph, spelled)
+            output = output_number(graph, spelled)
             if output is not None and output < len(node.inputs):
                 return [(function, node.inputs[output])]
         return None
 
     def _passed(self, function: str, argument: str) -> list[tuple[str | None, str]] | None:
         """What the calls found so far pass as an argument."""
-        definition = self._meta_graph.functions.get(function)
+        definition = self._wiring.function(function)
         assert definition is not None
-        names = [found.name for found in definition.inputs]
-        number = names.index(argument)
+        number = self._wiring.argument_number(function, argument)
+        callers = self._callers.get(function, {})
+        if number is None or not self._wiring.step(len(callers)):
+            return None
         passed: list[tuple[str | None, str]] = []
-        for caller, position in self._callers.get(function, ()):
-            graph = self.graph(caller)
+        for caller, position in callers:
+            graph = self._wiring.graph(caller)
             callees = self._callees(graph, position) if graph is not None else None
             if graph is None or callees is None:
                 return None
@@ -362,7 +289,7 @@ class Reach:
             if "Dataset" in node.op:  # captured values are a function's last arguments, and the dataset's too
                 captured = node.attr("Targuments")
                 count = len(captured.list.type) if captured is not None else 0
-                slot = 1 + number - (len(names) - count)
+                slot = 1 + number - (len(definition.inputs) - count)
                 if slot < 1 or node.op == "ReduceDataset":
                     return None
             if slot >= len(inputs) or not self._stays(node, number):
@@ -375,7 +302,7 @@ class Reach:
         if node.op not in _WHILE:
             return True
         for name in called_functions(node, ("body",)):
-            body = self._meta_graph.functions.get(name)
+            body = self._wiring.function(name)
             if body is None or number >= min(len(body.inputs), len(body.outputs)):
                 return False
             spelled = body.outputs[number].returns
@@ -392,16 +319,3 @@ class Reach:
                     return False
                 spelled = inner.inputs[0]
         return True
-
-
-def _output_number(graph: Graph, spelled: str) -> int | None:
-    """Which output of its node, or which argument (always 0), an input of that spelling takes."""
-    _, output, control = split_input(spelled)
-    if control:
-        return None
-    if not graph.is_function:
-        return int(output or "0") if (output or "0").isdecimal() and len(output) < 10 else None
-    tensor = graph.resolve(spelled).tensor
-    if tensor is None:
-        return None
-    return 0 if tensor.node is None else int(tensor.name.rpartition(":")[2])
