@@ -47,6 +47,8 @@ ELSEWHERE = {
     "SavedMetadata": "keras SavedMetadata",
 }
 MODULES = [
+    "core.example.example_pb2",
+    "core.example.feature_pb2",
     "core.framework.tensor_shape_pb2",
     "core.framework.tensor_pb2",
     "core.framework.attr_value_pb2",

@@ -43,6 +43,7 @@ SUMMARY_OF_CHECKPOINT = SUMMARY | {"keys", "step", "checkpoints"}
 FIELDS = {
     "signatures": {"name", "method_name", "inputs", "outputs", "defaults"},
     "variables": {"name", "dtype", "shape", "trainable", "used", "key", "bytes"},
+    "features": {"signature", "input", "feature", "part", "kind", "dtype", "shape", "default", "required"},
     "keys": {"name", "dtype", "shape", "bytes", "shard", "offset"},
     "nodes": {"name", "op", "inputs", "device"},
     "ops": {"op", "count"},

@@ -45,6 +45,7 @@ from tfexplore.formats.graph_file import graph_def
 GRAPH_SECTIONS = (
     "summary",
     "signatures",
+    "features",
     "variables",
     "nodes",
     "ops",

@@ -42,7 +42,7 @@ async def test_a_saved_model_opens(size: tuple[int, int]) -> None:
         rows = pane_lines(driver.tree)
         assert rows[0].split()[:2] == ["◈", "ranker"]
         assert rows[1].split()[:2] == ["▾", "Signatures"]
-        assert rows[3].split()[:4] == ["→", "examples", "string", "[?]"]
+        assert rows[3].split()[:5] == ["▸", "→", "examples", "string", "[?]"]
         assert "q Quit" in driver.lines[-1]
         assert driver.tree.border_title == "Model"
         assert any("written by" in line and "TensorFlow" in line for line in driver.lines)
@@ -208,14 +208,14 @@ async def test_right_opens_and_goes_in_left_closes_and_goes_out() -> None:
 
 async def test_right_on_a_leaf_does_nothing_and_enter_goes_to_its_details() -> None:
     async with explorer() as driver:
-        await driver.go_to("examples")
+        await driver.go_to("scores")
         at = driver.session.cursor
         await driver.press("right")
         assert driver.session.cursor == at
         assert driver.tree.has_focus
         await driver.press("enter")
         await driver.until(lambda: driver.detail.has_focus)
-        assert driver.title == "examples"
+        assert driver.title == "scores"
 
 
 async def test_closing_a_branch_takes_the_cursor_with_it() -> None:

@@ -228,6 +228,14 @@ def _signature_rows(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         yield row["name"], "-", "-", "-", [], "-"
 
 
+def _feature_rows(row: dict[str, Any]) -> list[tuple[Any, ...]]:
+    owner = row["signature"] if "call" not in row else f"call {row['call']}"
+    if "problem" in row:
+        return [(owner, row["input"], None, None, f"not told: {row['problem']}", None, [], None)]
+    default = "required" if row["required"] else None if row["default"] is None else output.json_text(row["default"])
+    return [(owner, row["input"], *(row[key] for key in ("feature", "part", "kind", "dtype", "shape")), default)]
+
+
 def _one(*fields: str) -> Any:
     return lambda row: [tuple(row.get(field) for field in fields)]
 
@@ -273,6 +281,19 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
             Column("tensor", cell),
         ],
         _signature_rows,
+    ),
+    "features": (
+        [
+            Column("signature", cell),
+            Column("input", cell),
+            Column("feature", cell),
+            Column("part", cell),
+            Column("kind", cell),
+            Column("dtype", cell),
+            Column("shape", _shape),
+            Column("default", cell),
+        ],
+        _feature_rows,
     ),
     "variables": (
         [
@@ -403,6 +424,8 @@ def _write_text(model: Model, options: argparse.Namespace, found: Section, form:
 def _empty(model: Model, options: argparse.Namespace) -> str:
     if options.match is not None:
         return f"no name in {options.section} matches {options.match}"
+    if options.section == "features":
+        return "no input of this model is parsed as tf.Examples"
     if model.meta_graphs:
         meta_graph = model.meta_graphs[0]
         if options.section == "keys" and model.checkpoint is None and not model.notes and meta_graph.variables:

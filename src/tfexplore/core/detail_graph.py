@@ -9,6 +9,7 @@ from tfexplore.core import text
 from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
 from tfexplore.core.detail_files import definition_blocks
 from tfexplore.core.detail_stored import stored_blocks
+from tfexplore.core.feature_spec import default_text, input_specs
 from tfexplore.core.functions import Function
 from tfexplore.core.graph import Consumer, Graph, Input, Tensor
 from tfexplore.core.items import Cancel
@@ -95,7 +96,27 @@ def tensor_of_signature(subject: TensorInfoSubject, cancel: Cancel) -> Detail:
         target = _main_node(owner, name or "")
         lines.append(fact(label, name if target else f"{name} (not in the graph)", target))
     kind = "Signature input" if subject.is_input else "Signature output"
-    return Detail(text.label(info.name), kind, (Block("", tuple(lines)),))
+    return Detail(text.label(info.name), kind, (Block("", tuple(lines)), *_feature_blocks(subject, cancel)))
+
+
+def _feature_blocks(subject: TensorInfoSubject, cancel: Cancel) -> Iterable[Block]:
+    """What the Examples that an input takes must hold."""
+    if not subject.is_input or dtypes.base(subject.info.dtype) != dtypes.STRING:
+        return
+    signature = subject.signature._replace(inputs=(subject.info,))
+    for spec in input_specs(subject.meta_graph, signature, cancel):
+        lines = [
+            Line(
+                text.label(feature.name),
+                f"{feature.kind} {tensor_text(dtypes.name(feature.dtype), feature.shape, True)}"
+                f" · {default_text(feature)}",
+            )
+            for feature in spec.features
+        ]
+        lines += [Line("", text.visible(problem)) for problem in spec.problems]
+        yield from block("features of its Examples", lines)
+        if spec.image_ops:
+            yield Block("images", (Line("decoded by", ", ".join(map(text.label, spec.image_ops))),))
 
 
 def _info_facts(info: TensorInfo) -> list[Line]:

@@ -35,8 +35,8 @@ class Item:
     """One row of the tree.
 
     Attributes:
-        kind: what decides its glyph: `model`, `section`, `meta_graph`, `signature`, `input`, `output`, `scope`,
-            `variable`, `frozen` (a variable that is not trainable), `node`, `function`, `object`,
+        kind: what decides its glyph: `model`, `section`, `meta_graph`, `signature`, `input`, `feature`, `output`,
+            `scope`, `variable`, `frozen` (a variable that is not trainable), `node`, `function`, `object`,
             `asset`, `file`, `key`, `checkpoint`, `folder`, `found` (a model of a collection), `note`.
         label: the name as stored; not yet made visible.
         subject: what the detail pane describes.

@@ -25,6 +25,8 @@ from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
+    from tfexplore.core.feature_ops import Feature
+    from tfexplore.core.feature_spec import InputSpec
     from tfexplore.core.files import File
     from tfexplore.core.graph import Graph, Tensor
 
@@ -174,6 +176,39 @@ def _assets(meta_graph: MetaGraph, options: Options) -> Section:
         _named(meta_graph.assets, options, lambda asset: asset.name),
         lambda asset: {"name": asset.name, "tensor": asset.tensor, "bytes": asset.nbytes},
     )
+
+
+# -- features --
+
+
+def _features(meta_graph: MetaGraph, options: Options) -> Section:
+    from tfexplore.core.feature_spec import default_of, feature_specs
+
+    def row(ref: tuple[InputSpec, Feature | str]) -> Row:
+        spec, feature = ref
+        owner = {"signature": spec.signature, "input": spec.input}
+        if spec.call is not None:
+            owner["call"] = spec.call
+        if isinstance(feature, str):
+            nothing = dict.fromkeys(("feature", "part", "kind", "dtype", "shape", "default", "required"))
+            return {**owner, **nothing, "problem": feature}
+        return {
+            **owner,
+            "feature": feature.name,
+            "part": feature.part,
+            "kind": feature.kind,
+            "dtype": dtypes.name(feature.dtype),
+            "shape": shape_list(feature.shape),
+            "default": default_of(feature),
+            "required": feature.required,
+        }
+
+    found = feature_specs(meta_graph, options.cancel)
+    refs: list[tuple[InputSpec, Feature | str]] = []
+    for spec in found:
+        refs += [(spec, feature) for feature in spec.features]
+        refs += [(spec, problem) for problem in spec.problems]
+    return Section(_named(refs, options, lambda ref: ref[1] if isinstance(ref[1], str) else ref[1].name), row)
 
 
 # -- graphs --
@@ -408,6 +443,7 @@ def _checkpoints(model: Model) -> Section:
 
 _OF_META_GRAPH: dict[str, Callable[[MetaGraph, Options], Section]] = {
     "signatures": _signatures,
+    "features": _features,
     "variables": _variables,
     "nodes": _nodes,
     "ops": _ops,
@@ -418,6 +454,7 @@ _OF_META_GRAPH: dict[str, Callable[[MetaGraph, Options], Section]] = {
 SECTIONS = (
     "summary",
     "signatures",
+    "features",
     "variables",
     "keys",
     "nodes",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.collection_tree import collection_items
+from tfexplore.core.feature_ops import EXAMPLE, Feature
+from tfexplore.core.feature_spec import InputSpec, feature_sentence, input_specs
 from tfexplore.core.graph import Graph
 from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, Scoped, fixed
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import COLLECTION, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import ObjectGraph
-from tfexplore.core.signatures import Signature
+from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.core.subjects import (
     ArgumentSubject,
     AssetSubject,
@@ -153,12 +154,17 @@ def _signatures(meta_graph: MetaGraph) -> Item:
 def _signature(meta_graph: MetaGraph, signature: Signature) -> Item:
     rows = [(info, True) for info in signature.inputs] + [(info, False) for info in signature.outputs]
 
-    def make(row: Any) -> Item:
-        info, is_input = row
+    def find(cancel: Cancel) -> list[tuple[TensorInfo, bool, InputSpec | None]]:
+        specs = {spec.input: spec for spec in input_specs(meta_graph, signature, cancel)}
+        return [(info, is_input, specs.get(info.name) if is_input else None) for info, is_input in rows]
+
+    def make(row: tuple[TensorInfo, bool, InputSpec | None]) -> Item:
+        info, is_input, spec = row
         return Item(
             "input" if is_input else "output",
             info.name,
             TensorInfoSubject(meta_graph, signature, info, is_input),
+            _features(spec) if spec is not None and spec.features else None,
             dtype=info.dtype or None,
             shape=info.shape,
             has_shape=info.dtype != 0,
@@ -166,7 +172,17 @@ def _signature(meta_graph: MetaGraph, signature: Signature) -> Item:
         )
 
     subject = SignatureSubject(meta_graph, signature)
-    return Item("signature", signature.name, subject, Listed(lambda _: rows, make) if rows else None)
+    return Item("signature", signature.name, subject, Listed(find, make) if rows else None)
+
+
+def _features(spec: InputSpec) -> Children:
+    def make(feature: Feature) -> Item:
+        subject = SectionSubject(feature.name, feature_sentence(spec, feature))
+        kind = feature.kind if feature.part == EXAMPLE else f"{feature.kind}, {feature.part.replace('_', ' ')}"
+        note = f"{kind}, required" if feature.required else kind
+        return Item("feature", feature.name, subject, None, feature.dtype, feature.shape, True, note)
+
+    return Listed(lambda _: spec.features, make)
 
 
 # -- variables --
