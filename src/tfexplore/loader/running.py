@@ -1,0 +1,155 @@
+"""Runs plans in the child: what `predict`, `smoke` and the Predict tab await."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tfexplore.core.outputs import Latency, Output, latency
+from tfexplore.errors import UsageError
+from tfexplore.runtime.arrays import pack, to_array, to_tensor
+from tfexplore.runtime.client import Runtime
+from tfexplore.runtime.records import Call, Event, Options
+
+if TYPE_CHECKING:
+    from tfexplore.core.plan import Plan, Target
+    from tfexplore.runtime.protocol import Tensor
+
+
+class Answer(NamedTuple):
+    """What a call gave.
+
+    Attributes:
+        outputs: by name, in the model's order.
+        latency: of the first call and the others, in milliseconds.
+    """
+
+    outputs: tuple[Output, ...]
+    latency: Latency
+
+
+class Runner:
+    """One model in the child.
+
+    Args:
+        target: what is loaded on first need.
+        options: how the child is run.
+        on_event: told of progress and logs.
+
+    Attributes:
+        runtime: the child's client.
+        loaded: what loading told: `loader`, `because`, `signatures`, `notes`; None before.
+    """
+
+    def __init__(
+        self, target: Target, options: Options, on_event: Callable[[Event], None] | None = None, **client: Any
+    ) -> None:
+        self.target = target
+        self.runtime = Runtime(options, **client)
+        self.loaded: dict[str, Any] | None = None
+        self._on_event = on_event
+        self._functions: dict[str, list[dict[str, Any]]] | None = None
+
+    async def load(self, timeout: float | None = None, *, loader: str = "auto") -> dict[str, Any]:
+        """Starts the child and loads the model, unless that is done.
+
+        Raises:
+            RuntimeFailed: it cannot be.
+            Cancelled: it was cancelled.
+        """
+        if self.loaded is None:
+            await self.runtime.start(self._on_event)
+            target = self.target
+            self.loaded = await self.runtime.load(
+                target.path,
+                form=target.form,
+                tag_set=target.tag_set,
+                loader=loader,
+                checkpoint=target.checkpoint,
+                timeout=timeout,
+                on_event=self._on_event,
+            )
+        return self.loaded
+
+    async def functions(self, timeout: float | None = None) -> dict[str, list[dict[str, Any]]]:
+        """The traces of the functions of the object graph, by path; raises as `load`."""
+        await self.load(timeout)
+        if self._functions is None:
+            found = await self.runtime.describe(timeout=timeout, on_event=self._on_event)
+            self._functions = {one["path"]: one["traces"] for one in found.get("functions", ())}
+        return self._functions
+
+    async def traces(self, path: str, timeout: float | None = None) -> list[dict[str, Any]]:
+        """The traces of one function.
+
+        Raises:
+            UsageError: there is no such function.
+            RuntimeFailed, Cancelled: as `load`.
+        """
+        from tfexplore.core import text
+        from tfexplore.core.json_values import near
+
+        known = await self.functions(timeout)
+        if path not in known:
+            listed = ", ".join(map(text.label, sorted(known)[:12])) or "none"
+            raise UsageError(
+                f"there is no function {text.label(path)} to call{near(path, sorted(known))}; the model has: {listed}"
+            )
+        return known[path]
+
+    async def call(self, plan: Plan, *, repeat: int = 0, timeout: float | None = None) -> Answer:
+        """Calls the model as planned.
+
+        Args:
+            repeat: further calls after the first.
+
+        Raises:
+            UsageError: an input has a dtype that does not travel.
+            RuntimeFailed, Cancelled: as `load`.
+        """
+        call = _call(plan, repeat)
+        await self.load(timeout)
+        result = await self.runtime.call(call, timeout=timeout, on_event=self._on_event)
+        outputs = tuple(Output(tensor.name, tensor.dtype, to_array(tensor)) for tensor in result.tensors)
+        measured = result.value.get("latency_ms", {})
+        return Answer(outputs, latency(measured.get("repeats", []), float(measured.get("first", 0.0))))
+
+    def cancel(self) -> None:
+        """Cancels what runs."""
+        self.runtime.cancel()
+
+    async def close(self) -> None:
+        """Ends the child."""
+        await self.runtime.close()
+
+
+def _call(plan: Plan, repeat: int) -> Call:
+    tensors = {name: to_tensor(name, array) for name, array in plan.arrays.items()}
+    if plan.arguments is not None:
+        packed: list[Tensor] = []
+        args, kwargs = plan.arguments
+        filled = [pack(_filled(part, tensors), packed) for part in args]
+        named = {name: pack(_filled(part, tensors), packed) for name, part in kwargs.items()}
+        return Call(function=plan.function, inputs=tuple(packed), args=filled, kwargs=named, repeat=repeat)
+    return Call(
+        signature=plan.signature,
+        inputs=tuple(tensors.values()),
+        fetches=plan.fetches,
+        body=plan.body,
+        repeat=repeat,
+    )
+
+
+def _filled(part: Any, tensors: dict[str, Tensor]) -> Any:
+    """A nest of arguments with the tensors in their slots."""
+    from tfexplore.core.traces import Slot
+
+    if isinstance(part, Slot):
+        return tensors[part.name]
+    if isinstance(part, list):
+        return [_filled(one, tensors) for one in part]
+    if isinstance(part, tuple):
+        return tuple(_filled(one, tensors) for one in part)
+    if isinstance(part, dict):
+        return {name: _filled(one, tensors) for name, one in part.items()}
+    return part
