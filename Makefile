@@ -1,13 +1,16 @@
 # Two environments, each installed from a lock with hashes and remade when its lock changes:
 #   .venv      looking at models: no TensorFlow, a few seconds
 #   .venv-dev  tests and tools: with TensorFlow, a minute or two
+# and a third, .venv-other, with another Python and TensorFlow, for the tests of the child that runs models.
 # Needs Python 3.10 or later and make; `make PYTHON=python3.12 ...` chooses another Python.
 
 PYTHON ?= python3
+OTHER_PYTHON ?= python3.9
 ARGS ?=
 
 RUN := .venv
 DEV := .venv-dev
+OTHER := .venv-other
 RUN_READY := $(RUN)/.ready
 DEV_READY := $(DEV)/.ready
 
@@ -17,7 +20,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install -qq
-LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --no-emit-index-url
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -82,6 +85,15 @@ fix: $(DEV_READY) ## format, and correct what ruff can correct
 	@$(DEV)/bin/ruff check --fix-only --quiet .
 	@$(DEV)/bin/ruff format .
 
+.PHONY: other-environment
+other-environment: $(OTHER)/.ready ## for some tests: another Python and TensorFlow, OTHER_PYTHON=python3.9
+
+$(OTHER)/.ready: requirements/other.txt
+	@echo "Preparing $(OTHER) with $(OTHER_PYTHON), once ..."
+	@$(OTHER_PYTHON) -m venv --clear $(OTHER)
+	@$(OTHER)/bin/python $(PIP_INSTALL) --no-compile --require-hashes -r $<
+	@touch $@
+
 ##@ Measure
 
 .PHONY: oracle bench fuzz
@@ -110,15 +122,16 @@ screenshots: $(DEV_READY) ## the pictures of the README
 	@$(DEV)/bin/python scripts/make_screenshots.py
 
 lock: $(DEV_READY) ## requirements/*.txt, from pyproject.toml; ARGS=--upgrade takes newer versions
-	@$(DEV)/bin/$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt $(ARGS) >/dev/null
-	@$(DEV)/bin/$(LOCK) pyproject.toml --group build --constraints requirements/dev.txt --output-file requirements/run.txt $(ARGS) >/dev/null
+	@$(DEV)/bin/$(LOCK) --python-version 3.10 pyproject.toml --group dev --output-file requirements/dev.txt $(ARGS) >/dev/null
+	@$(DEV)/bin/$(LOCK) --python-version 3.10 pyproject.toml --group build --constraints requirements/dev.txt --output-file requirements/run.txt $(ARGS) >/dev/null
+	@$(DEV)/bin/$(LOCK) --python-version 3.9 requirements/other.in --output-file requirements/other.txt $(ARGS) >/dev/null
 
 ##@ Other
 
 .PHONY: clean help
 clean: ## remove the environments, caches and builds
-	@rm -rf $(RUN) $(DEV) build dist src/*.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(RUN) $(DEV) $(OTHER) build dist src/*.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

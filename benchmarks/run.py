@@ -14,12 +14,14 @@ import import_time
 import large
 import open_all
 import report
+import scan
 import show
 import text
 from measure import Unmeasured
 
 BENCHMARKS = {
     "show": show,
+    "scan": scan,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,

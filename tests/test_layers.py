@@ -5,6 +5,7 @@ The import linter reads the source; this looks at what really happened.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -76,6 +77,23 @@ def test_the_loader_may_use_asyncio_and_nothing_else_heavy() -> None:
     modules = modules_below("loader")
     assert modules
     assert brought_in(modules, (*UI, "ml_dtypes", "numpy", "tensorflow")) == {}
+
+
+# In the child's folder, those that run before TensorFlow is asked for.
+CHILD = tuple(f"tfexplore.runtime.child{name}" for name in ("", ".frames", ".launcher", ".look", ".sandbox", ".serve"))
+
+
+def test_the_runtime_uses_asyncio_and_nothing_else_heavy() -> None:
+    modules = [name for name in modules_below("runtime") if not name.startswith("tfexplore.runtime.child")]
+    assert modules
+    assert brought_in([*modules, *CHILD], (*UI, "ml_dtypes", "numpy", "tensorflow")) == {}
+
+
+def test_the_child_is_written_in_the_syntax_of_python_3_9() -> None:
+    files = sorted((SOURCE / "tfexplore" / "runtime" / "child").glob("*.py"))
+    assert files
+    for file in files:
+        ast.parse(file.read_text(), str(file), feature_version=(3, 9))
 
 
 def test_the_entry_point_starts_with_the_standard_library_alone() -> None:

@@ -67,3 +67,54 @@ class ChecksumError(CorruptError):
 
 class UnsupportedError(ModelError):
     """The file is what it claims to be, but uses something that tfexplore does not read."""
+
+
+class RuntimeFailed(TfexploreError):
+    """TensorFlow could not be started, failed, died or timed out (exit code 4).
+
+    Args:
+        what: one sentence without a final full stop.
+        kind: what happened, in a word that programs compare.
+        hint: what to do about it, if anything helps.
+        detail: what belongs to the kind: `op`, `package`, `path`, `node`, `tensor`.
+        last_words: the end of what the child wrote to standard error.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        kind: str,
+        hint: str | None = None,
+        detail: dict[str, object] | None = None,
+        last_words: str = "",
+    ) -> None:
+        self.what = what
+        self.kind = kind
+        self.hint = hint
+        self.detail = detail or {}
+        self.last_words = last_words
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        return self.what if self.hint is None else f"{self.what}; {self.hint}"
+
+
+class TensorFlowMissing(RuntimeFailed):
+    """The interpreter is not there, or has no TensorFlow that can be imported."""
+
+
+class SandboxMissing(RuntimeFailed):
+    """The sandbox was asked for and cannot be had."""
+
+
+class ChildDied(RuntimeFailed):
+    """The process that runs TensorFlow ended by itself, by a signal, or because it broke the protocol."""
+
+
+class TimedOut(RuntimeFailed):
+    """It took longer than was allowed, and was stopped."""
+
+
+class RunFailed(RuntimeFailed):
+    """TensorFlow answered with an error: the model cannot be loaded, or not called so."""

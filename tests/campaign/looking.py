@@ -9,6 +9,8 @@ from tfexplore.core import text
 from tfexplore.core.describe import describe
 from tfexplore.core.model import Model
 from tfexplore.core.opener import open_model
+from tfexplore.core.risky_ops import NOT_SCANNED
+from tfexplore.core.scan import scan
 from tfexplore.core.sections import SECTIONS, Options, section
 from tfexplore.core.tree import root_items
 from tfexplore.errors import ModelError, TfexploreError, UsageError
@@ -47,7 +49,7 @@ def values(model: Model) -> dict[str, Any]:
 
 
 def look(path: str, whole: dict[str, Any] | None = None) -> Looked:
-    """Opens a model, walks its tree, reads its sections and its values.
+    """Opens a model, walks its tree, reads its sections and its values, scans it.
 
     Args:
         whole: `values` of the model before it was damaged.
@@ -59,6 +61,7 @@ def look(path: str, whole: dict[str, Any] | None = None) -> Looked:
     with model:
         told = _walk(model)
         told |= _sections(model)
+        told |= any(finding.kind == NOT_SCANNED for finding in scan(model))
         read = values(model)
         if whole is not None:
             for key, value in read.items():

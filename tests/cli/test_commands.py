@@ -35,9 +35,10 @@ def test_help_names_every_command(run: Run) -> None:
         assert (found.code, found.err) == (0, "")
         assert "tfexplore show" in found.out
         assert "tfexplore demo" in found.out
+        assert "tfexplore doctor" in found.out
 
 
-@pytest.mark.parametrize("name", ["show", "demo"])
+@pytest.mark.parametrize("name", ["show", "demo", "doctor"])
 def test_help_of_a_command(run: Run, name: str) -> None:
     found = run(name, "--help")
     assert (found.code, found.err) == (0, "")

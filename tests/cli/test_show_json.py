@@ -12,16 +12,22 @@ import pytest
 
 from cli.conftest import Run
 from core.saved_model_writer import (
+    concrete_function,
     info,
     meta_graph,
+    object_graph,
     placeholder,
     signature,
     tensor,
+    user_object,
+    variable_object,
     write_saved_model,
 )
 from formats.table_writer import Partition, write_bundle
 from tfexplore import __version__, demo
+from tfexplore.core.opener import open_model
 from tfexplore.core.sections import SECTIONS
+from tfexplore.core.tree import root_items
 
 MODEL = demo.FOLDER / "ranker"
 TRAINING = demo.FOLDER / "training"
@@ -36,8 +42,8 @@ SUMMARY_OF_MODEL = SUMMARY | {"function_nodes"}
 SUMMARY_OF_CHECKPOINT = SUMMARY | {"keys", "step", "checkpoints"}
 FIELDS = {
     "signatures": {"name", "method_name", "inputs", "outputs", "defaults"},
+    "variables": {"name", "dtype", "shape", "trainable", "used", "key", "bytes"},
     "features": {"signature", "input", "feature", "part", "kind", "dtype", "shape", "default", "required"},
-    "variables": {"name", "dtype", "shape", "trainable", "key", "bytes"},
     "keys": {"name", "dtype", "shape", "bytes", "shard", "offset"},
     "nodes": {"name", "op", "inputs", "device"},
     "ops": {"op", "count"},
@@ -230,3 +236,21 @@ def test_a_tag_set_chooses_the_meta_graph(run: Run, tmp_path: Path) -> None:
     assert nodes("--tag-set", "train") == ["t"]
     assert nodes("--tag-set", "gpu,serve") == nodes("--tag-set", "serve,gpu") == ["g"]
     assert document(run, tmp_path)["tag_sets"] == [["train"], ["serve"], ["serve", "gpu"]]
+
+
+@pytest.mark.parametrize(("bound", "used"), [([1], [True, False]), ([], [None, None])])
+def test_variables_that_no_function_captures_are_marked(
+    run: Run, tmp_path: Path, bound: list[int], used: list[bool | None]
+) -> None:
+    objects = [user_object([(b"v", 1), (b"w", 2)]), variable_object(b"v", [2]), variable_object(b"w", [2])]
+    graph = meta_graph(objects=object_graph(objects, {b"f": concrete_function(bound)}))
+    folder = write_saved_model(tmp_path / "m", graph)
+    assert [row["used"] for row in document(run, folder, "variables")["items"]] == used
+    words = {True: "yes", False: "no", None: "-"}
+    lines = run("show", folder, "variables").out.splitlines()
+    assert [line.split("\t")[4] for line in lines] == [words[value] for value in used]
+    with open_model(str(folder)) as model:
+        (heading,) = (item for item in root_items(model) if item.label == "Variables")
+        assert heading.children is not None
+        notes = [item.note for item in heading.children.page(0, 9)]
+    assert notes == ["not used by any function" if value is False else "" for value in used]

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from core.linting import FUNCTIONS, NODES, SPLIT, body, call, found, write, write_fingerprint
 from core.saved_model_writer import (
     DAMAGED,
     attr,
-    concrete_function,
-    function,
     identity,
     info,
     meta_graph,
@@ -24,100 +21,28 @@ from core.saved_model_writer import (
     object_graph,
     placeholder,
     signature,
-    trackable_graph,
     user_object,
     variable_object,
     write_saved_model,
 )
-from formats.table_writer import strings, write_bundle
+from formats.table_writer import write_bundle
 from tfexplore import demo
-from tfexplore.core.graph_lint import Tally, cycles
+from tfexplore.core.describe import describe
+from tfexplore.core.graph_lint import Tally
 from tfexplore.core.lint import lint
 from tfexplore.core.opener import open_model
 from tfexplore.core.sections import section
+from tfexplore.core.subjects import NoteSubject, ObjectSubject
 from tfexplore.core.tree import root_items
+from tfexplore.core.tree_files import note_item
 from tfexplore.errors import Cancelled
-from tfexplore.formats.fingerprint import fingerprint64
 from tfexplore.formats.proto import lean
-
-KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-def call(name: bytes, target: bytes, *inputs: bytes) -> bytes:
-    value = lean("AttrValue")()
-    value.func.name = target
-    return node(name, b"PartitionedCall", inputs, f=value.SerializeToString(), Tin=attr(), Tout=attr())
-
-
-def body(name: bytes, *nodes: bytes, returns: bytes = b"i:output:0") -> bytes:
-    return function(name, [b"x"], {b"out": returns}, [identity(b"i", b"x"), *nodes])
-
-
-def loop() -> list[bytes]:
-    """A loop of TensorFlow 1, whose way back is legal."""
-    return [
-        node(b"enter", b"Enter", [b"x"]),
-        node(b"merge", b"Merge", [b"enter", b"next"]),
-        node(b"next", b"NextIteration", [b"merge"]),
-    ]
-
-
-def parts() -> dict[str, Any]:
-    """A good model, in which some nodes stand before what they take, and a function has a loop."""
-    return {
-        "nodes": [
-            identity(b"z", b"y:0"), placeholder(b"x"), identity(b"y", b"x"), node(b"n", inputs=[b"^x"]), *loop(),
-            call(b"c", b"f", b"x"),
-        ],
-        "functions": [
-            body(b"f", call(b"d", b"g", b"i:output:0"), *loop()[:1], node(b"late", inputs=[b"^last"]), node(b"last")),
-            body(b"g", *loop(), returns=b"x"),
-        ],
-        "signatures": {b"one": signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")})},
-        "objects": object_graph(
-            [user_object([(b"v", 1)]), variable_object(b"v", [2])], {b"f": concrete_function([1])}
-        ),
-        "assets": [b"words.txt"],
-    }  # fmt: skip
-
-
-def write(
-    folder: Path, replaced: dict[str, Any], stored: np.ndarray | None = None, *, child: int = 1, key: bytes = KEY % b"v"
-) -> Path:
-    write_saved_model(folder, meta_graph(**{**parts(), **replaced}))
-    (folder / "assets").mkdir()
-    (folder / "assets" / "words.txt").write_text("a\n")
-    (folder / "variables").mkdir()
-    graph = trackable_graph([([(b"v", child)], None), ([], KEY % b"v")])
-    write_bundle(
-        folder / "variables" / "variables",
-        {
-            key: np.ones(2, np.float32) if stored is None else stored,
-            b"_CHECKPOINTABLE_OBJECT_GRAPH": strings(graph).reshape(()),
-        },
-    )
-    write_fingerprint(folder, 0)
-    return folder
-
-
-def write_fingerprint(folder: Path, change: int) -> None:
-    made = fingerprint64(str(folder / "variables" / "variables.index"))
-    assert made is not None
-    message = lean("FingerprintDef")(checkpoint_hash=made ^ change)
-    (folder / "fingerprint.pb").write_bytes(message.SerializeToString())
-
-
-def found(folder: Path) -> list[str]:
-    with open_model(str(folder)) as model:
-        return lint(model.meta_graphs[0])
 
 
 def test_a_good_model_has_no_note(tmp_path: Path) -> None:
     assert found(write(tmp_path / "m", {})) == []
 
 
-NODES = parts()["nodes"]
-FUNCTIONS = parts()["functions"]
 GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     "input": (
         {"nodes": [*NODES, identity(b"w", b"gone:1")]},
@@ -129,15 +54,67 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "cycle": (
         {"nodes": [*NODES, identity(b"a", b"c2"), identity(b"b", b"a"), identity(b"c2", b"b"), identity(b"e", b"c2")]},
-        "3 nodes of the main graph lie on a cycle, so cannot run: a, c2, b",
+        "3 nodes of the main graph lie on a cycle, so cannot run: a, b, c2",
     ),
     "itself": (
         {"nodes": [*NODES, identity(b"a", b"a")]},
         "1 node of the main graph lies on a cycle, so cannot run: a",
     ),
     "two cycles": (
-        {"nodes": [*NODES, identity(b"a", b"a"), node(b"b", inputs=[b"^k"]), identity(b"k", b"b")]},
+        {"nodes": [*NODES, identity(b"a", b"a"), node(b"b", b"Const", [b"^k"]), identity(b"k", b"b")]},
         "3 nodes of the main graph lie on 2 cycles, so cannot run: a, b, k",
+    ),
+    "output of a node": (
+        {"nodes": [*NODES, node(b"w", b"AddN", [b"x:0", b"x:3", b"y:1"])]},
+        "2 inputs of the main graph name outputs that their nodes do not have: w takes x:3, w takes y:1",
+    ),
+    "output of a later node": (
+        {"nodes": [*NODES, identity(b"w", b"w2:1"), identity(b"w2", b"x")]},
+        "1 input of the main graph names an output that its node does not have: w takes w2:1",
+    ),
+    "output named as in a function": (
+        {"nodes": [*NODES, identity(b"w", b"y:output:0")]},
+        "1 input of the main graph names an output that its node does not have: w takes y:output:0",
+    ),
+    "value of an operation": (
+        {"nodes": [*NODES, identity(b"w", b"n"), identity(b"w2", b"n:0"), node(b"w3", inputs=[b"^n"])]},
+        "2 inputs of the main graph name outputs that their nodes do not have: w takes n, w2 takes n:0",
+    ),
+    "output that an attribute decides": (
+        {"nodes": [*NODES, SPLIT, *(identity(b"w%d" % number, b"s:%d" % number) for number in range(4))]},
+        "2 inputs of the main graph name outputs that their nodes do not have: w2 takes s:2, w3 takes s:3",
+    ),
+    "output of a call": (
+        {"nodes": [*NODES, identity(b"w", b"c")]},
+        "1 input of the main graph names an output that its node does not have: w takes c",
+    ),
+    "output in a function": (
+        {"functions": [*FUNCTIONS, body(b"k", identity(b"w", b"i:output:9"), identity(b"w2", b"i:out:0"))]},
+        "2 inputs in functions name outputs that their nodes do not have: k: w takes i:output:9, k: w2 takes i:out:0",
+    ),
+    "output that an attribute decides in a function": (
+        {"functions": [*FUNCTIONS, body(
+            b"k", SPLIT, *(identity(b"w%d" % number, b"s:output:%d" % number) for number in range(3))
+        )]},
+        "1 input in functions names an output that its node does not have: k: w2 takes s:output:2",
+    ),
+    "output of a function that is an op": (
+        {"functions": [*FUNCTIONS, body(
+            b"k", node(b"w", b"f", [b"x"]), identity(b"w2", b"w:out:0"), identity(b"w3", b"w:output:0")
+        )]},
+        "1 input in functions names an output that its node does not have: k: w3 takes w:output:0",
+    ),
+    "returned output": (
+        {"functions": [*FUNCTIONS, body(b"k", returns=b"i:nope:0")]},
+        "1 input in functions names an output that its node does not have: k: it returns i:nope:0",
+    ),
+    "returned argument": (
+        {"functions": [*FUNCTIONS, body(b"k", returns=b"nope")]},
+        "1 input in functions names neither node nor argument: k: it returns nope",
+    ),
+    "call of nothing": (
+        {"nodes": [*NODES, call(b"w", b"", b"x")]},
+        '1 call of a function that the library does not have: w calls ""',
     ),
     "duplicate": (
         {"nodes": [*NODES, placeholder(b"x"), placeholder(b"x")]},
@@ -157,11 +134,11 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown op": (
         {"nodes": [*NODES, node(b"w", b"Zap"), node(b"w2", b"Zap")]},
-        "1 op is known neither to TensorFlow 2.21 nor to the model's own list of ops: Zap",
+        "1 op is known neither to TensorFlow 2.21 for CPUs nor to the model's own list of ops: Zap",
     ),
     "unknown op in a function": (
         {"functions": [*FUNCTIONS, body(b"k", node(b"w", b"Zap"), node(b"w2", b"Zap2"))]},
-        "2 ops are known neither to TensorFlow 2.21 nor to the model's own list of ops: Zap, Zap2",
+        "2 ops are known neither to TensorFlow 2.21 for CPUs nor to the model's own list of ops: Zap, Zap2",
     ),
     "input in a function": (
         {"functions": [*FUNCTIONS, body(b"k", identity(b"w", b"gone:output:0"))]},
@@ -193,7 +170,7 @@ GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "reference": (
         {"objects": object_graph([user_object([(b"v", 1), (b"w", 9)]), variable_object(b"v", [2])])},
-        "1 reference of the object graph leads to objects that do not exist",
+        "1 reference of the object graph leads to objects that do not exist: w of root to object 9",
     ),
     "no value": (
         {"objects": object_graph(
@@ -221,7 +198,7 @@ def test_ops_of_the_model_s_own_list_are_foreign(tmp_path: Path) -> None:
     for op in (b"Zap", b"Placeholder"):
         graph.meta_info_def.stripped_op_list.op.add(name=op)
     (sentence,) = found(write_saved_model(tmp_path / "m", graph))
-    assert sentence.startswith("1 op is not among those of TensorFlow 2.21")
+    assert sentence.startswith("1 op is not among those of TensorFlow 2.21 for CPUs")
     assert sentence.endswith(": Zap")
 
 
@@ -247,10 +224,33 @@ def test_one_misfit_of_the_checkpoint_gets_one_sentence(tmp_path: Path, defect: 
     assert found(make(tmp_path / "m")) == [sentence]
 
 
+def test_references_that_lead_nowhere_are_named_by_their_objects(tmp_path: Path) -> None:
+    objects = [
+        user_object([(b"v", 1), (b"a", 2)]),
+        variable_object(b"v", [2]),
+        user_object([(b"b", 3), (b"", -1)]),
+        user_object([(b"w%d" % number, 9_000 + number) for number in range(4)]),
+        user_object([(b"x", 77)]),
+    ]
+    folder = write(tmp_path / "m", {"objects": object_graph(objects)})
+    assert found(folder) == [
+        "6 references of the object graph lead to objects that do not exist: "
+        '"" of a to object -1, w0 of a.b to object 9,000, w1 of a.b to object 9,001 and 3 more'
+    ]
+    with open_model(str(folder)) as model:
+        graph = model.meta_graphs[0].objects
+        assert graph is not None
+        blocks = {block.title: block.lines for block in describe(ObjectSubject(graph, 3)).blocks}
+        assert [(line.label, line.value, line.subject) for line in blocks["attributes that lead nowhere"]] == [
+            (f"w{number}", f"object 9,00{number}, which does not exist", None) for number in range(4)
+        ]
+        assert "attributes that lead nowhere" not in {block.title for block in describe(ObjectSubject(graph, 0)).blocks}
+
+
 def test_references_of_the_checkpoint_s_object_graph(tmp_path: Path) -> None:
     assert found(write(tmp_path / "m", {}, child=7)) == [
         "1 variable has no value in the checkpoint: v",
-        "1 reference of the checkpoint's object graph leads to objects that do not exist",
+        "1 reference of the checkpoint's object graph leads to objects that do not exist: v of root to object 7",
     ]
 
 
@@ -308,36 +308,6 @@ def test_variables_that_loading_makes_need_no_value(tmp_path: Path) -> None:
     assert found(folder) == ["1 variable has no value in the checkpoint: gone"]
 
 
-# -- cycles --
-
-
-def reachable(size: int, edges: list[tuple[int, int]]) -> list[set[int]]:
-    ways: list[set[int]] = [{target for source, target in edges if source == number} for number in range(size)]
-    for _ in range(size):
-        for number in range(size):
-            ways[number] = ways[number].union(*(ways[other] for other in ways[number]))
-    return ways
-
-
-@given(st.integers(1, 9), st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=24))
-def test_cycles_are_the_nodes_that_reach_themselves(size: int, pairs: list[tuple[int, int]]) -> None:
-    edges = [(source % size, target % size) for source, target in pairs]
-    ways = reachable(size, edges)
-    parts = cycles(size, [number for edge in edges for number in edge])
-    on_cycle = {number for number in range(size) if number in ways[number]}
-    assert sorted(number for part in parts for number in part) == sorted(on_cycle)
-    for part in parts:
-        for number in on_cycle:
-            assert (number in part) == (part[0] in ways[number] and number in ways[part[0]])
-
-
-def test_long_cycles_and_chains_need_no_recursion() -> None:
-    size = 50_000
-    ring = [number for place in range(size) for number in (place, (place + 1) % size)]
-    assert [len(part) for part in cycles(size, ring)] == [size]
-    assert cycles(size, ring[:-2]) == []
-
-
 # -- where it is shown --
 
 
@@ -351,9 +321,49 @@ def test_the_summary_s_notes_and_the_tree_s_heading_say_the_same(tmp_path: Path)
         assert [item.label for item in heading.children.page(0, 9)] == [sentence]
 
 
+def test_a_row_s_note_names_the_model_s_own_file_without_its_folder(tmp_path: Path) -> None:
+    folder = write(tmp_path / "m", {"nodes": [*NODES, DAMAGED]})
+    (folder / "fingerprint.pb").write_bytes(b"\x08")
+    index = folder / "variables" / "variables.index"
+    index.write_bytes(index.read_bytes()[:-1])
+    with open_model(str(folder)) as model:
+        items = root_items(model)
+        heading = next(item for item in items if item.label == "Notes")
+        assert heading.children is not None
+        rows = [item for item in items if item.kind == "note"] + heading.children.page(0, 9)
+        whole = ["".join(line.value for line in describe(item.subject).lines()) for item in rows]
+    assert [row.label for row in rows if row.label.startswith("saved_model.pb: 1 of 9 nodes")]
+    assert [
+        row.label for row in rows if row.label.startswith("the variables cannot be read: variables/variables.index: ")
+    ]
+    assert [row.label for row in rows if row.label.startswith("the fingerprint cannot be read: fingerprint.pb: ")]
+    assert not [row.label for row in rows if str(folder) in row.label]
+    assert [sentence.replace(f"{folder}/", "") for sentence in whole] == [row.label for row in rows]
+    assert sum(str(folder) in sentence for sentence in whole) == 3
+
+
+@pytest.mark.parametrize(
+    ("sentence", "folders", "label"),
+    [
+        ("/a/m/x.pb: no", ["/a/m"], "x.pb: no"),
+        ("/a/m/x.pb: no", ["/a/m/"], "x.pb: no"),
+        ("/x.pb: no", ["/"], "x.pb: no"),
+        ("/b/x.pb: no", ["/a/m", "/b"], "x.pb: no"),
+        ("m/v/x.index: no", ["m"], "v/x.index: no"),
+        ("it cannot be read: m/x.pb: no", ["m"], "it cannot be read: x.pb: no"),
+        ("1 input names no node: w takes m/x", ["m"], "1 input names no node: w takes m/x"),
+        ("/a/model/x.pb: no", ["/a/m"], "/a/model/x.pb: no"),
+        ("/x.pb: no", [""], "/x.pb: no"),
+    ],
+)
+def test_only_a_folder_of_the_model_s_is_left_out(sentence: str, folders: list[str], label: str) -> None:
+    item = note_item(sentence, folders)
+    assert item.label == label
+    assert item.subject == NoteSubject(sentence)
+
+
 def test_the_tree_and_the_model_s_details_do_not_lint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tfexplore.core import lint as module
-    from tfexplore.core.describe import describe
 
     def never(*_: object) -> list[str]:
         raise AssertionError("nobody asked")

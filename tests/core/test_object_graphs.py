@@ -42,6 +42,9 @@ def test_cycles_and_dangling_references_end() -> None:
     assert found.path(1) == "a"
     assert found.walk == [0, 1]
     assert found.dangling == 3
+    assert found.first_dangling == ((0, "gone", 99), (0, "minus", -1), (1, "far", 2**31 - 1))
+    assert list(found.iter_dangling(0)) == [(0, "gone", 99), (0, "minus", -1)]
+    assert list(found.iter_dangling(1)) == [(1, "far", 2**31 - 1)]
     assert found.object(0).children == (("me", 0), ("a", 1))
     assert found.object(1).children == (("back", 0), ("self", 1))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
 from typing import Any
 
 from core.bounded import MEGABYTE, peak_memory
 from core.saved_model_writer import attr, node
+from tfexplore.core import op_defs
 from tfexplore.core.graph import MAX_LISTED_OUTPUTS, Graph
-from tfexplore.core.op_defs import OpDefs, OutputArg, iter_outputs, output_args
+from tfexplore.core.op_defs import OpDefs
+from tfexplore.core.output_args import OutputArg, iter_outputs, output_args
 from tfexplore.formats.graph_def import decode_node
 from tfexplore.formats.proto import lean
 
@@ -57,6 +61,19 @@ def test_not_known_where_the_attributes_do_not_tell() -> None:
     assert outputs(node(b"s", b"Split", T=attr(type=1), num_split=b"\x08")) is None
     assert outputs(node(b"i", b"IdentityN", T=attr(type=1))) is None
     assert OpDefs().find("NobodyKnowsThisOp") is None
+
+
+def test_every_op_of_the_table_is_found_by_its_name() -> None:
+    """The table is searched by halves, in the bytes of its OpDefs."""
+    packed = (Path(op_defs.__file__).parent / "op_table.bin").read_bytes()
+    table = lean("OpList").FromString(zlib.decompress(packed)).op
+    assert len(table) > 1500
+    for op in table:
+        name = op.name.decode()
+        assert OpDefs().find(name) == op
+        assert op_defs.is_tensorflows(name)
+        assert not op_defs.is_tensorflows(name + "\0")
+    assert [op_defs.is_tensorflows(name) for name in ("", "AA", "zzz", "\udcff")] == [False] * 4
 
 
 def test_own_functions_come_before_own_ops_before_shipped_ones() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.opening import bundle, opened, refused
+from core.opening import bundle, opened, refused, small_model
 from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
 from tfexplore.core.subjects import ScopeSubject
 from tfexplore.core.tree import root_items
@@ -206,3 +206,49 @@ def test_scopes_of_keys_tell_their_elements_and_bytes(tmp_path: Path) -> None:
     assert (found["a"].count, found["a"].parameters, found["a"].nbytes) == (2, 10, 56)
     assert isinstance(found["b"], ScopeSubject)
     assert (found["b"].count, found["b"].parameters, found["b"].nbytes) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+@pytest.mark.parametrize("damage", [broken_footer, zeros, no_bytes])
+def test_where_the_latest_cannot_be_read_the_newest_that_can_is_shown(
+    tmp_path: Path, damage: Callable[[Path], None], with_state: bool
+) -> None:
+    for step in (1, 2, 3):
+        bundle(tmp_path / f"ckpt-{step}", b"w%d" % step)
+    if with_state:
+        state(tmp_path, "ckpt-3", "ckpt-1", "ckpt-2", stamps=(1.0, 2.0, 3.0))
+    damage(tmp_path / "ckpt-3.index")
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    assert (names(model), latest(model)) == (["ckpt-1", "ckpt-2", "ckpt-3"], ["ckpt-3"])
+    assert model.checkpoint is not None
+    assert model.checkpoint.keys == ["w2"]
+    assert any("the latest checkpoint cannot be read" in note and "ckpt-3" in note for note in model.notes)
+    assert [info.problem is None for info in model.checkpoints] == [True, True, False]
+
+
+def test_an_index_of_something_else_is_no_checkpoint(tmp_path: Path) -> None:
+    bundle(tmp_path / "ckpt-1")
+    (tmp_path / "book.index").write_text("alpha 1\nbeta 2\n")
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    assert names(model) == ["ckpt-1"]
+
+
+def test_other_models_beside_the_checkpoints_are_told(tmp_path: Path) -> None:
+    bundle(tmp_path / "ckpt-1")
+    assert not_told(tmp_path)
+    small_model(tmp_path / "export" / "1700000000")
+    small_model(tmp_path / "best")
+    for name in ("ckpt-1.meta", "graph.pbtxt"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "eval").mkdir()
+    model = opened(tmp_path)
+    assert isinstance(model, Model)
+    (note,) = model.notes
+    assert note == "beside the checkpoints lie ckpt-1.meta, graph.pbtxt, best and 1 more: open one by its path"
+
+
+def not_told(folder: Path) -> bool:
+    model = opened(folder)
+    return isinstance(model, Model) and model.notes == ()

@@ -1,4 +1,4 @@
-"""Opens and walks every model below some folders: what `test_system_calls` traces.
+"""Opens, walks and scans every model below some folders: what `test_system_calls` traces.
 
     python touring.py FOLDER ...
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tfexplore.core.describe import describe
 from tfexplore.core.opener import open_model
+from tfexplore.core.scan import scan
 from tfexplore.core.sections import SECTIONS, Options, section
 from tfexplore.core.tree import root_items
 from tfexplore.errors import TfexploreError
@@ -44,6 +45,8 @@ def tour(path: str) -> int:
                     found.row(ref)
             except TfexploreError:
                 continue
+        for _ in scan(model):
+            seen += 1
     return seen
 
 

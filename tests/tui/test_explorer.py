@@ -51,7 +51,7 @@ async def test_a_saved_model_opens(size: tuple[int, int]) -> None:
 @sizes
 async def test_a_training_directory_opens(size: tuple[int, int]) -> None:
     async with explorer(TRAINING, size) as driver:
-        assert driver.labels() == ["training", "Keys", "Objects", "Checkpoints"]
+        assert driver.labels() == ["training", "Keys", "Objects", "Checkpoints", "Notes"]
         assert "training directory" in driver.lines[0]
         assert "3 checkpoints" in driver.lines[0]
 
@@ -666,14 +666,14 @@ async def test_one_column_below_a_hundred_columns(size: tuple[int, int], columns
         tree, detail = regions(driver)
         if columns == 2:
             assert tree.y == detail.y
-            assert tree.height == detail.height == size[1] - 2
+            assert tree.height == detail.height == size[1] - 3
             assert tree.right == detail.x
             assert detail.right == size[0]
         else:
             assert tree.x == detail.x
             assert tree.width == detail.width == size[0]
             assert tree.bottom == detail.y
-            assert tree.height + detail.height == size[1] - 2
+            assert tree.height + detail.height == size[1] - 3
             assert tree.height > detail.height  # the focused one is the larger
             await driver.press("tab")
             await driver.until(lambda: regions(driver)[0].height < regions(driver)[1].height)

@@ -97,3 +97,6 @@ async def test_escape_leaves_the_rows_as_they_are(prefix: Path, held: threading.
         held.set()
         await driver.press("down", "enter")
         await driver.until(lambda: "w" in driver.labels())
+        # Opening the branch has read all names: the totals follow.
+        await driver.until(lambda: note(driver, "Keys") == "600")
+        await driver.until(lambda: "600 keys" in driver.session.facts)

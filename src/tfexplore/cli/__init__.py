@@ -36,10 +36,18 @@ def _run(arguments: list[str]) -> int:
         from tfexplore.cli import show
 
         return show.run(options)
+    if options.command == "scan":
+        from tfexplore.cli import scan
+
+        return scan.run(options)
     if options.command == "demo":
         from tfexplore.cli import demo
 
         return demo.run(options)
+    if options.command == "doctor":
+        from tfexplore.cli import doctor
+
+        return doctor.run(options)
     from tfexplore.cli import explore
 
     return explore.run(options)

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tfexplore.core import text
-from tfexplore.errors import Cancelled, ModelError, TfexploreError, UsageError
+from tfexplore.errors import Cancelled, ModelError, RuntimeFailed, TfexploreError, UsageError
 
 DONE = 0
 WRONG_USAGE = 2
 CANNOT_READ = 3
+RUN_FAILED = 4
 FAILED = 70
 INTERRUPTED = 130
 
@@ -68,6 +69,9 @@ def exit_codes() -> Iterator[Outcome]:
     except ModelError as found:
         error(str(found))
         outcome.code = CANNOT_READ
+    except RuntimeFailed as found:
+        error(str(found))
+        outcome.code = RUN_FAILED
     except (Cancelled, KeyboardInterrupt):
         outcome.code = INTERRUPTED
     except TfexploreError as found:

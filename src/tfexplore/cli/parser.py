@@ -10,13 +10,15 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-COMMANDS = ("show", "demo")
+COMMANDS = ("show", "scan", "demo", "doctor")
 
 OVERVIEW = """\
 usage: tfexplore [PATH]                   open the explorer; without PATH, on the
                                           models found below the current folder
        tfexplore show PATH [SECTION]      print a section of a model
+       tfexplore scan PATH                tell what a model could do to the machine
        tfexplore demo [DIR]               write the demo model and open it
+       tfexplore doctor                   tell what is here to run models with
 
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
 .index or .data file, or the checkpoint state file. Of a serving base directory
@@ -67,6 +69,34 @@ def _show_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _scan_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore scan",
+        description="Tells what a model could do when it is loaded, called or saved: write and read files, reach the "
+        "network, run other code, end the process. Nothing of the model is run.",
+        epilog="Levels: high (writes files, network, other code, reads what the model itself names), medium (reads "
+        "what an input names, foreign ops, what could not be scanned), note. Exit code 1 where --fail-on says so, "
+        "else 0 whatever is found.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", metavar="PATH", help="the model: a folder or a file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--fail-on",
+        metavar="LEVEL",
+        choices=("high", "medium", "note"),
+        help="exit with 1 where something of this level (high, medium, note) or a higher one is found",
+    )
+    parser.add_argument("--tag-set", metavar="TAGS", help="only the MetaGraph with these tags, for instance serve,gpu")
+    parser.add_argument("--match", metavar="REGEX", help="only findings whose op, path or argument this finds")
+    parser.add_argument(
+        "--limit", metavar="N", type=_positive, help="at most N findings (default: 200 on a terminal, else all)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no notes on standard error")
+    parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
+    return parser
+
+
 def _demo_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tfexplore demo",
@@ -75,6 +105,17 @@ def _demo_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("directory", metavar="DIR", nargs="?", help="where to (default: a temporary folder)")
     parser.add_argument("--quiet", action="store_true", help="no notes on standard error")
+    return parser
+
+
+def _doctor_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore doctor",
+        description="Tells what is here: TensorFlow, its interpreter, the sandbox, GPUs, the terminal, the clipboard.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--tf-python", metavar="PYTHON", help="the interpreter that has TensorFlow (default: this one)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser
 
 
@@ -95,7 +136,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        options = (_show_parser if command == "show" else _demo_parser)().parse_args(arguments[1:])
+        makers = {"show": _show_parser, "scan": _scan_parser, "demo": _demo_parser, "doctor": _doctor_parser}
+        options = makers[command]().parse_args(arguments[1:])
         options.command = command
         return options
     options = _explore_parser().parse_args(arguments)

@@ -15,10 +15,10 @@ from tfexplore.cli.target import open_target
 from tfexplore.core import text
 from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
 from tfexplore.core.sections import SECTIONS, Options, Section, section
-from tfexplore.core.summary import damage
+from tfexplore.core.summary import damage, without_values
 from tfexplore.errors import UsageError
 
-_TERMINAL_LIMIT = 200
+TERMINAL_LIMIT = 200
 # On a terminal more arguments than this are counted, not listed: a saver has hundreds.
 _MAX_ARGUMENTS = 4
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     narrowed = Options(
         tag_set=None if options.tag_set is None else tuple(filter(None, options.tag_set.split(","))),
         function=options.function,
-        match=_pattern(options.match),
+        match=pattern(options.match),
         attrs=options.attrs,
     )
     with open_target(options.path, quiet=options.quiet) as model:
@@ -43,18 +43,20 @@ def run(options: argparse.Namespace) -> int:
         for sentence in _damage(model, options.section, narrowed):
             diagnostics.note(sentence, quiet=options.quiet)
         if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
-            diagnostics.note(f"showing the latest checkpoint, {model.checkpoint.prefix}", quiet=options.quiet)
+            latest = any(file.latest and file.prefix == model.checkpoint.prefix for file in model.checkpoint_files)
+            which = "the latest checkpoint" if latest else "the newest checkpoint that can be read"
+            diagnostics.note(f"showing {which}, {model.checkpoint.prefix}", quiet=options.quiet)
         said = len(model.notes)
         if _is_long_list(model, options):
             _write_keys(model, options)
         elif options.json:
             _write_json(model, options, found)
         elif model.kind == COLLECTION:
-            _write_text(options, found, "found")
+            _write_text(model, options, found, "found")
         elif options.section == "summary":
             _write_summary(model, next(iter(found)))
         else:
-            _write_text(options, found, options.section)
+            _write_text(model, options, found, options.section)
         if options.section != "summary":
             for sentence in model.notes[said:]:  # what came to light while the names were read
                 diagnostics.note(sentence, quiet=options.quiet)
@@ -84,7 +86,7 @@ def _write_keys(model: Model, options: argparse.Namespace) -> None:
         output.write_lines(lines)
         count += len(lines)
     if not count:
-        diagnostics.note(_empty(options), quiet=options.quiet)
+        diagnostics.note(_empty(model, options), quiet=options.quiet)
 
 
 def _damage(model: Model, name: str, options: Options) -> list[str]:
@@ -112,7 +114,12 @@ def _refuse_idle(model: Model, name: str, options: Options) -> None:
         raise UsageError(f"{model.path}: a {model.kind_name} has no tag-sets")
 
 
-def _pattern(expression: str | None) -> re.Pattern[str] | None:
+def pattern(expression: str | None) -> re.Pattern[str] | None:
+    """What --match asks for.
+
+    Raises:
+        UsageError: it is no regular expression.
+    """
     if expression is None:
         return None
     try:
@@ -186,9 +193,9 @@ def _write_scopes(scopes: list[dict[str, Any]]) -> None:
     ]
     rows = [(scope["name"], scope["parameters"], scope["bytes"]) for scope in scopes]
     if output.is_terminal():
-        output.write_table(columns, rows[:_TERMINAL_LIMIT], color=False)
-        if len(rows) > _TERMINAL_LIMIT:
-            output.write(f"… {text.count(len(rows) - _TERMINAL_LIMIT)} more scopes (--json shows all)")
+        output.write_table(columns, rows[:TERMINAL_LIMIT], color=False)
+        if len(rows) > TERMINAL_LIMIT:
+            output.write(f"… {text.count(len(rows) - TERMINAL_LIMIT)} more scopes (--json shows all)")
     else:
         for name, parameters, nbytes in rows:
             output.write(f"scope\t{cell(name)}\t{parameters}\t{nbytes}")
@@ -246,6 +253,13 @@ def _text_bytes(value: int | None) -> str:
     return "-" if value is None else (text.size(value) if output.is_terminal() else str(value))
 
 
+def _stored_dtype(row: dict[str, Any]) -> str:
+    """The dtype of a stored value, with what is wrong with its entry."""
+    if row["dtype"] is None:
+        return f"damaged: {row.get('problem')}"
+    return f"{row['dtype']} (unverified)" if "problem" in row else str(row["dtype"])
+
+
 _COLUMNS: dict[str, tuple[list[Column], Any]] = {
     "found": (
         [
@@ -287,10 +301,17 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
             Column("dtype", cell),
             Column("shape", _shape),
             Column("trainable", cell),
+            Column("used", cell),
             Column("bytes", _text_bytes, right=True),
             Column("key", cell),
         ],
-        _one("name", "dtype", "shape", "trainable", "bytes", "key"),
+        lambda row: [
+            (
+                row["name"],
+                _stored_dtype(row) if "problem" in row else row["dtype"],
+                *(row[field] for field in ("shape", "trainable", "used", "bytes", "key")),
+            )
+        ],
     ),
     "keys": (
         [
@@ -298,16 +319,16 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
             Column("dtype", cell),
             Column("shape", _shape),
             Column("bytes", _text_bytes, right=True),
-            Column("shard", _number, right=True),
+            Column("shard", cell, right=True),
             Column("offset", _number, right=True),
         ],
         lambda row: [
             (
                 row["name"],
-                row["dtype"] or f"damaged: {row.get('problem')}",
+                _stored_dtype(row),
                 row["shape"],
                 row["bytes"],
-                row["shard"],
+                text.plural(len(row["slices"]), "slice") if "slices" in row else row["shard"],
                 row["offset"],
             )
         ],
@@ -360,20 +381,25 @@ _COLUMNS: dict[str, tuple[list[Column], Any]] = {
             Column("keys", _number, right=True),
             Column("bytes", _text_bytes, right=True),
             Column("shards", _number, right=True),
-            Column("missing shards", lambda shards: ", ".join(map(str, shards)) or "-"),
+            Column("missing shards", cell),
         ],
-        _one("prefix", "step", "saved_at", "latest", "keys", "bytes", "shards", "missing_shards"),
+        lambda row: [
+            (
+                *(row[field] for field in ("prefix", "step", "saved_at", "latest", "keys", "bytes", "shards")),
+                row.get("problem") or ", ".join(map(str, row["missing_shards"])) or None,
+            )
+        ],
     ),
 }
 
 
-def _write_text(options: argparse.Namespace, found: Section, form: str) -> None:
+def _write_text(model: Model, options: argparse.Namespace, found: Section, form: str) -> None:
     columns, spread = _COLUMNS[form]
     if options.attrs:
         columns = [*columns, Column("attributes", output.json_text)]
     limit = options.limit
     if limit is None and output.is_terminal():
-        limit = _TERMINAL_LIMIT
+        limit = TERMINAL_LIMIT
     refs = iter(found.refs)
     shown = 0
 
@@ -392,12 +418,20 @@ def _write_text(options: argparse.Namespace, found: Section, form: str) -> None:
             quiet=options.quiet,
         )
     elif not shown:
-        diagnostics.note(f"{_empty(options)}", quiet=options.quiet)
+        diagnostics.note(_empty(model, options), quiet=options.quiet)
 
 
-def _empty(options: argparse.Namespace) -> str:
+def _empty(model: Model, options: argparse.Namespace) -> str:
     if options.match is not None:
         return f"no name in {options.section} matches {options.match}"
     if options.section == "features":
         return "no input of this model is parsed as tf.Examples"
+    if model.meta_graphs:
+        meta_graph = model.meta_graphs[0]
+        if options.section == "keys" and model.checkpoint is None and not model.notes and meta_graph.variables:
+            return without_values(model, meta_graph)
+        if meta_graph.is_broken:
+            return f"no {options.section} can be read: the file is damaged, and they may be among what is missing"
+    if options.section in ("keys", "variables", "objects") and model.checkpoint is None and model.checkpoint_files:
+        return f"no {options.section} can be read: no checkpoint of this folder can be opened"
     return f"this model has no {options.section}"

@@ -9,20 +9,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tfexplore.core import text
 from tfexplore.core.objects import ObjectGraph, trackable_object_graph
 from tfexplore.core.shapes import num_elements
-from tfexplore.errors import CorruptError, ModelError, NotFoundError
+from tfexplore.errors import Cancelled, CorruptError, ModelError, NotFoundError
 from tfexplore.formats.bundle import Bundle, BundleEntry
 from tfexplore.formats.bundle_scalar import read_scalar_string
 from tfexplore.formats.table import check_cancel
 
 if TYPE_CHECKING:
     from tfexplore.formats.bundle_index import EntryBatch
-    from tfexplore.formats.bundle_values import TensorValue
+    from tfexplore.formats.bundle_values import Checksum, TensorValue
     from tfexplore.formats.checkpoint_v1 import CheckpointV1
+
+T = TypeVar("T")
 
 OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _STEP = re.compile(r"-(\d{1,18})$")
@@ -33,6 +35,8 @@ _MAX_OBJECT_GRAPH = 2**30
 _LARGE_OBJECT_GRAPH = 8 << 20
 # How often a value is looked for anew while a trainer rewrites the checkpoint.
 _MAX_RESTARTS = 1000
+# What is kept of the files, and is read anew where others have taken their place.
+_OF_THE_FILES = ("_key_set", "nbytes", "objects", "object_of_key")
 # A trainer puts the shards in place, then the index: how long that may take, and for how old shards it is waited for.
 _INDEX_FOLLOWS, _NEW, _LOOK_EVERY = 0.25, 2.0, 0.002
 
@@ -78,9 +82,10 @@ class Checkpoint:
 
     def __init__(self, prefix: str, *, cancel: threading.Event | None = None) -> None:
         self.prefix = prefix
-        self.objects_checksum = "unverified"
+        self.objects_checksum: Checksum = "unverified"
         self.restarts = 0
         self._patient = True
+        self._reopening = threading.Lock()
         self.bundle = self._open(cancel)
 
     def _open(self, cancel: threading.Event | None) -> Bundle | CheckpointV1:
@@ -172,23 +177,49 @@ class Checkpoint:
         Raises:
             As `Bundle.read` and `entry`.
         """
+
+        def from_(bundle: Bundle | CheckpointV1) -> tuple[TensorValue, Checksum]:
+            value = bundle.read(bundle.entry(key), starts, counts, limit=limit, cancel=cancel)
+            return value, value.checksum
+
+        return self._at_one_moment(from_, cancel)[0]
+
+    def _at_one_moment(
+        self, read: Callable[[Bundle | CheckpointV1], tuple[T, Checksum]], cancel: threading.Event | None
+    ) -> tuple[T, Checksum]:
+        """What `read` gives and the state of its checksum, from files that belong together.
+
+        Raises:
+            ModelError: as `read`, or the files change faster than they can be read.
+            Cancelled: `cancel` was set, or the checkpoint was closed.
+        """
         while True:
             bundle = self.bundle
             try:
-                value = bundle.read(bundle.entry(key), starts, counts, limit=limit, cancel=cancel)
-                if value.checksum != "bad":
-                    return value
+                found = read(bundle)
+                if found[1] != "bad":
+                    return found
             except (CorruptError, NotFoundError):
                 if not self._was_replaced(cancel):
                     raise
+            except Cancelled:
+                # Another reader has opened the files anew, which closed the ones in hand.
+                if self.bundle is bundle or (cancel is not None and cancel.is_set()):
+                    raise
+                continue
             else:
                 if not self._was_replaced(cancel):
-                    return value
-            if self.restarts >= _MAX_RESTARTS:
-                raise self._restless()
-            self.restarts += 1
-            self.bundle = self._open(cancel)
+                    return found
+            with self._reopening:
+                if self.bundle is not bundle:
+                    continue
+                if self.restarts >= _MAX_RESTARTS:
+                    raise self._restless()
+                self.restarts += 1
+                self.bundle = self._open(cancel)
             self._patient = True
+            for name in _OF_THE_FILES:
+                self.__dict__.pop(name, None)
             bundle.close()
 
     def _was_replaced(self, cancel: threading.Event | None) -> bool:
@@ -278,7 +309,12 @@ class Checkpoint:
         """
         if not isinstance(self.bundle, Bundle) or not self.has(OBJECT_GRAPH_KEY):
             return None
-        value, self.objects_checksum = read_scalar_string(self.bundle, self.entry(OBJECT_GRAPH_KEY), _MAX_OBJECT_GRAPH)
+
+        def from_(bundle: Bundle | CheckpointV1) -> tuple[bytes, Checksum]:
+            assert isinstance(bundle, Bundle)
+            return read_scalar_string(bundle, bundle.entry(OBJECT_GRAPH_KEY), _MAX_OBJECT_GRAPH)
+
+        value, self.objects_checksum = self._at_one_moment(from_, None)
         return trackable_object_graph(value, path=self.index_path)
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tfexplore.core import detail_files, detail_found, detail_graph, detail_stored
+from tfexplore.core import detail_files, detail_found, detail_graph, detail_scan, detail_stored
 from tfexplore.core.detail import Detail
 from tfexplore.core.items import Cancel
 from tfexplore.core.subjects import Subject
@@ -15,6 +15,7 @@ _DESCRIBERS: dict[type, Callable[[Any, Cancel], Detail]] = {
     **detail_stored.DESCRIBERS,
     **detail_found.DESCRIBERS,
     **detail_files.DESCRIBERS,
+    **detail_scan.DESCRIBERS,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint, checkpoint_info
@@ -25,8 +25,11 @@ from tfexplore.core.subjects import (
 )
 from tfexplore.core.summary import summary, timestamp
 from tfexplore.core.values import format_rows
-from tfexplore.errors import ModelError
+from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import dtypes
+
+if TYPE_CHECKING:
+    from tfexplore.formats.bundle_values import TensorValue
 
 # A tensor of up to this many bytes is read as a whole for its preview, and so checked.
 _WHOLE = 1 << 20
@@ -131,24 +134,34 @@ def stored_blocks(checkpoint: Checkpoint, name: str) -> list[Block]:
 
 
 def _value_block(checkpoint: Checkpoint, name: str) -> Block:
-    stored = checkpoint.stored(name)
-    restarts = checkpoint.restarts
-    whole = stored.nbytes <= _WHOLE
-    try:
-        if whole:
-            value = checkpoint.read(name, limit=4 * _WHOLE)
-        else:
-            rank = len(stored.shape)
-            counts = [1] * max(0, rank - 2) + [_ROWS + 1, _COLUMNS + 1][max(0, 2 - rank) :]
-            counts = [min(count, size) for count, size in zip(counts, stored.shape, strict=True)]
-            value = checkpoint.read(name, [0] * rank, counts, limit=4 * _WHOLE)
-    except ModelError as error:
-        return Block("value", (Line("", text.visible(str(error))),))
+    restarts = before = checkpoint.restarts
+    while True:
+        try:
+            value, whole = _corner(checkpoint, name)
+            break
+        except ModelError as error:
+            return Block("value", (Line("", text.visible(str(error))),))
+        except UsageError:
+            # The files were rewritten under the box, and the value has another shape now.
+            if checkpoint.restarts == before:
+                raise
+            before = checkpoint.restarts
     rows = format_rows(value.array, rows=_ROWS, columns=_COLUMNS)
     lines = [Line("checksum", _checksum_text(value.checksum, whole))]
     if checkpoint.restarts != restarts:
         lines.append(Line("", "The checkpoint was rewritten since it was opened: this is its value now."))
     return Block("value", (*lines, *(Line("", row, columns=True) for row in rows)))
+
+
+def _corner(checkpoint: Checkpoint, name: str) -> tuple[TensorValue, bool]:
+    """A small value, or a corner of a large one; and whether it is the whole value."""
+    stored = checkpoint.stored(name)
+    if stored.nbytes <= _WHOLE:
+        return checkpoint.read(name, limit=4 * _WHOLE), True
+    rank = len(stored.shape)
+    counts = [1] * max(0, rank - 2) + [_ROWS + 1, _COLUMNS + 1][max(0, 2 - rank) :]
+    counts = [min(count, size) for count, size in zip(counts, stored.shape, strict=True)]
+    return checkpoint.read(name, [0] * rank, counts, limit=4 * _WHOLE), False
 
 
 def _checksum_text(checksum: str, whole: bool) -> str:
@@ -191,6 +204,9 @@ def object_(subject: ObjectSubject, cancel: Cancel) -> Detail:
         else:
             values.append(fact(part.name, f"{part.key} (not in this checkpoint)"))
     children = (fact(name, objects.object(child).kind.replace("_", " "), to(child)) for name, child in found.children)
+    dangling = (
+        fact(ref.name, f"object {ref.target:,}, which does not exist") for ref in objects.iter_dangling(found.id)
+    )
     slots = (
         Line(text.label(slot.name), f"of {text.label(objects.path(slot.original) or '?')}", to(slot.slot))
         for slot in found.slots
@@ -200,6 +216,7 @@ def object_(subject: ObjectSubject, cancel: Cancel) -> Detail:
         *block("values", values),
         *block("slot variables", slots),
         *block("attributes", children),
+        *block("attributes that lead nowhere", dangling),
     )
     return Detail(text.label(objects.path(found.id) or f"object {found.id}"), "Object", blocks)
 

@@ -17,7 +17,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tfexplore.core import shapes, text
-from tfexplore.core.op_defs import OpDefs, OutputArg, iter_outputs, output_args
+from tfexplore.core.op_defs import OpDefs
+from tfexplore.core.output_args import OutputArg, iter_outputs, output_args
 from tfexplore.core.shapes import Shape
 from tfexplore.errors import Cancelled, CorruptError, ModelError
 from tfexplore.formats import tensor_proto

@@ -123,5 +123,16 @@ def open_graph(path: str, found: probe.Probed, cancel: threading.Event | None, t
                 checkpoint = Checkpoint(prefix, cancel=cancel)
             except ModelError as error:
                 notes.append(f"the checkpoint beside it cannot be read: {error}")
-    meta_graph = MetaGraph(message, path=path, folder=None, checkpoint=checkpoint, graph_def=graph_def)
-    return Model(path, kind, file_bytes=read.nbytes, meta_graphs=[meta_graph], checkpoint=checkpoint, notes=notes)
+    broken = bool(read.damage)
+    meta_graph = MetaGraph(
+        message, path=path, folder=None, checkpoint=checkpoint, graph_def=graph_def, is_broken=broken
+    )
+    return Model(
+        path,
+        kind,
+        file_bytes=read.nbytes,
+        meta_graphs=[meta_graph],
+        checkpoint=checkpoint,
+        notes=notes,
+        unread=read.damage,
+    )

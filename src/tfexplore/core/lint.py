@@ -8,20 +8,25 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
 from tfexplore.core.graph_lint import Flaws, GraphLint, Tally, short
+from tfexplore.core.node_outputs import UNDESCRIBED, Nodes, Op
 from tfexplore.core.op_defs import TABLE_VERSION, is_tensorflows
 from tfexplore.core.shapes import Shape, format_shape
+from tfexplore.core.value_lint import value_notes
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
+from tfexplore.formats.bundle import Bundle
 from tfexplore.formats.graph_def import split_input
 from tfexplore.formats.proto import DecodeError, lean
 
 if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph
+    from tfexplore.core.objects import ObjectGraph
     from tfexplore.core.signatures import TensorInfo
     from tfexplore.core.variables import Variable
 
@@ -31,7 +36,7 @@ _Cancel = threading.Event | None
 def lint(meta_graph: MetaGraph, cancel: _Cancel = None) -> list[str]:
     """Sentences about what leads nowhere in one MetaGraph and in the files that belong to it; none for a good one.
 
-    Takes time that grows with the graph: about 3 µs a node, three times that
+    Takes time that grows with the graph: 1 to 2 µs a node, three times that
     where the nodes stand in no order in which they could run.
 
     Raises:
@@ -56,18 +61,14 @@ def _is(count: int) -> str:
 def _graphs(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
     functions, op_defs = meta_graph.functions, meta_graph.op_defs
 
-    def function_attrs(op: str) -> tuple[str, ...]:
-        found = op_defs.find(op)
-        kinds = (b"func", b"list(func)")
-        return tuple(text.decode(attr.name) for attr in found.attr if attr.type in kinds) if found is not None else ()
-
     def has_function(name: str) -> bool:
         # SymbolicGradient and its like may name an op in place of a function.
         return functions.get(name) is not None or op_defs.find(name) is not None
 
-    looked = GraphLint(function_attrs, has_function, cancel)
+    graph_lint = GraphLint(op_defs.find, has_function, cancel)
     main, inside, unreadable = Flaws(), Flaws(), Tally()
-    looked.look(meta_graph.raw_nodes, main)
+    # First, so that the main graph's names are given up before the functions' are read.
+    missing = _missing_tensors(meta_graph, graph_lint.look(meta_graph.raw_nodes, main))
     decode = lean("FunctionDef").FromString
     for name in functions.names:
         function = functions.get(name)
@@ -76,25 +77,29 @@ def _graphs(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         except DecodeError:
             unreadable.add(short(name))
             continue
-        looked.look(
+        graph_lint.look(
             message.node_def,
             inside,
             function=name,
             arguments=[arg.name for arg in message.signature.input_arg],
-            returns=[entry.value for entry in (*message.ret, *message.control_ret)],
+            returns=[entry.value for entry in message.ret],
+            control_returns=[entry.value for entry in message.control_ret],
         )
     yield from _flaws(main, "of the main graph", "no node")
     if unreadable.count:
         yield f"{text.plural(unreadable.count, 'function')} cannot be read: {unreadable}"
     yield from _flaws(inside, "in functions", "neither node nor argument")
-    calls = main.calls if not inside.calls.count else inside.calls
-    if main.calls.count and inside.calls.count:
-        calls = Tally()
-        calls.add(str(main.calls), main.calls.count)
-        calls.add(str(inside.calls), inside.calls.count)
+    calls = Tally()
+    calls.add_all(main.calls)
+    calls.add_all(inside.calls)
     if calls.count:
         yield f"{text.plural(calls.count, 'call')} of a function that the library does not have: {calls}"
-    yield from _ops(meta_graph, main.ops, inside.ops)
+    yield from _ops(meta_graph, graph_lint.ops)
+    if missing.count:
+        yield (
+            f"{text.plural(missing.count, 'tensor')} that signatures name {_is(missing.count)} not in the graph: "
+            f"{missing}"
+        )
 
 
 def _flaws(flaws: Flaws, where: str, nothing: str) -> Iterator[str]:
@@ -103,6 +108,11 @@ def _flaws(flaws: Flaws, where: str, nothing: str) -> Iterator[str]:
     if flaws.missing.count:
         verb = "names" if flaws.missing.count == 1 else "name"
         yield f"{text.plural(flaws.missing.count, 'input')} {where} {verb} {nothing}: {flaws.missing}"
+    if flaws.outputs.count == 1:
+        yield f"1 input {where} names an output that its node does not have: {flaws.outputs}"
+    elif flaws.outputs.count:
+        count = text.plural(flaws.outputs.count, "input")
+        yield f"{count} {where} name outputs that their nodes do not have: {flaws.outputs}"
     if flaws.duplicates.count:
         verb = "occurs" if flaws.duplicates.count == 1 else "occur"
         yield f"{text.plural(flaws.duplicates.count, 'name')} {where} {verb} more than once: {flaws.duplicates}"
@@ -112,44 +122,39 @@ def _flaws(flaws: Flaws, where: str, nothing: str) -> Iterator[str]:
         yield f"{text.plural(flaws.on_cycles.count, 'node')} {where} {verb} on {ways}, so cannot run: {flaws.on_cycles}"
 
 
-def _ops(meta_graph: MetaGraph, *counts: dict[bytes, int]) -> Iterator[str]:
+def _ops(meta_graph: MetaGraph, ops: dict[bytes, Op]) -> Iterator[str]:
     foreign, unknown = Tally(), Tally()
-    for op in sorted(set().union(*counts)):
+    for op in sorted(ops):
         name = text.decode(op)
-        if is_tensorflows(name) or meta_graph.functions.get(name) is not None:
-            continue
-        (foreign if meta_graph.op_defs.find(name) is not None else unknown).add(short(name))
+        if ops[op] is UNDESCRIBED:
+            unknown.add(short(name))
+        elif meta_graph.functions.get(name) is None and not is_tensorflows(name):
+            foreign.add(short(name))
     if foreign.count:
         yield (
-            f"{text.plural(foreign.count, 'op')} {_is(foreign.count)} not among those of TensorFlow {TABLE_VERSION}: "
-            f"to run they need the library, or the version, that has them: {foreign}"
+            f"{text.plural(foreign.count, 'op')} {_is(foreign.count)} not among those of TensorFlow {TABLE_VERSION} "
+            f"for CPUs: to run they need the library, the version or the build that has them: {foreign}"
         )
     if unknown.count:
         yield (
-            f"{text.plural(unknown.count, 'op')} {_is(unknown.count)} known neither to TensorFlow {TABLE_VERSION} nor "
-            f"to the model's own list of ops: {unknown}"
+            f"{text.plural(unknown.count, 'op')} {_is(unknown.count)} known neither to TensorFlow {TABLE_VERSION} "
+            f"for CPUs nor to the model's own list of ops: {unknown}"
         )
 
 
 # -- signatures --
 
 
-def _signatures(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
-    graph = meta_graph.graph
-    graph.load(cancel)
+def _missing_tensors(meta_graph: MetaGraph, nodes: Nodes) -> Tally:
+    """What signatures name and the main graph does not have."""
     missing = Tally()
-
-    @cache  # a big node may be named again and again
-    def num_outputs(position: int) -> int | None:
-        node = graph.readable_node(position)
-        return graph.num_outputs(node) if node is not None else None
 
     def has(tensor: str) -> bool:
         name, output, _ = split_input(tensor)
-        position = graph.find(name)
+        position = nodes.find(text.encode(name))
         if position is None or not output.isdecimal() or len(output) > 9:
             return position is not None
-        count = num_outputs(position)
+        count = nodes.total(position)
         return count is None or int(output) < count
 
     for signature in meta_graph.signatures:
@@ -157,11 +162,7 @@ def _signatures(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
             for tensor in _tensors(info):
                 if not has(tensor):
                     missing.add(f"{short(signature.name)}: {short(info.name)} is {short(tensor)}")
-    if missing.count:
-        yield (
-            f"{text.plural(missing.count, 'tensor')} that signatures name {_is(missing.count)} not in the graph: "
-            f"{missing}"
-        )
+    return missing
 
 
 def _tensors(info: TensorInfo) -> tuple[str, ...]:
@@ -192,7 +193,21 @@ def _variables(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         found = checkpoint.entry(key)
         return found.dtype, found.shape, bool(found.slices)
 
+    @cache
+    def beginning(dtype: int, shape: Shape) -> bytes:
+        """Of an entry with that dtype and shape, as every writer makes it."""
+        expected = lean("BundleEntryProto")(dtype=dtype)
+        expected.shape.SetInParent()
+        for size in shape or ():
+            expected.shape.dim.add(size=-1 if size is None else size)
+        return bytes(expected.SerializeToString())
+
     for variable in meta_graph.variables:
+        shape, bundle = variable.shape, checkpoint.bundle
+        if variable.key is not None and shape is not None and isinstance(bundle, Bundle):
+            with suppress(ModelError):
+                if bundle.starts_with(variable.key, beginning(variable.dtype % dtypes.REF, shape)):
+                    continue
         case = _difference(variable, entry)
         if case:
             different.add(case)
@@ -225,8 +240,9 @@ def _difference(variable: Variable, entry: Callable[[str], tuple[int, tuple[int,
 def _fits(shape: Shape, stored: tuple[int, ...]) -> bool:
     if shape is None:
         return True
-    return len(shape) == len(stored) and all(
-        size is None or size == found for size, found in zip(shape, stored, strict=True)
+    return shape == stored or (
+        len(shape) == len(stored)
+        and all(size is None or size == found for size, found in zip(shape, stored, strict=True))
     )
 
 
@@ -279,18 +295,25 @@ def _fingerprint(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
 
 
 def _objects(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
-    objects = meta_graph.objects
-    if objects is not None and objects.dangling:
-        verb = "leads" if objects.dangling == 1 else "lead"
-        count = text.plural(objects.dangling, "reference")
-        yield f"{count} of the object graph {verb} to objects that do not exist"
-    stored: Any = meta_graph.checkpoint.objects if meta_graph.checkpoint is not None else None
-    if stored is not None and stored.dangling:
-        verb = "leads" if stored.dangling == 1 else "lead"
-        yield (
-            f"{text.plural(stored.dangling, 'reference')} of the checkpoint's object graph {verb} to objects that do "
-            "not exist"
-        )
+    if meta_graph.objects is not None:
+        yield from _dangling(meta_graph.objects, "the object graph")
+    stored = meta_graph.checkpoint.objects if meta_graph.checkpoint is not None else None
+    if stored is not None:
+        yield from _dangling(stored, "the checkpoint's object graph")
+
+
+def _dangling(objects: ObjectGraph, where: str) -> Iterator[str]:
+    if not objects.dangling:
+        return
+    named = Tally()
+    for ref in objects.first_dangling:
+        owner = short(objects.path(ref.owner) or f"object {ref.owner:,}")
+        named.add(f"{short(ref.name)} of {owner} to object {ref.target:,}")
+    if objects.dangling > named.count:
+        named.add("", objects.dangling - named.count)
+    verb = "leads" if objects.dangling == 1 else "lead"
+    count = text.plural(objects.dangling, "reference")
+    yield f"{count} of {where} {verb} to objects that do not exist: {named}"
 
 
 def _assets(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
@@ -309,10 +332,15 @@ def _assets(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
         yield f"{text.plural(outside.count, 'asset name')} {verb} out of the assets folder: {outside}"
 
 
+def _values(meta_graph: MetaGraph, cancel: _Cancel) -> Iterator[str]:
+    if meta_graph.checkpoint is not None:
+        yield from value_notes(meta_graph.checkpoint, cancel)
+
+
 _CHECKS: tuple[Callable[[Any, _Cancel], Iterator[str]], ...] = (
     _graphs,
-    _signatures,
     _variables,
+    _values,
     _fingerprint,
     _objects,
     _assets,

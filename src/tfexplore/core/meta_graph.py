@@ -6,6 +6,7 @@ What only some answers need is imported with them: a summary takes as long as it
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,6 +49,14 @@ class Asset(NamedTuple):
     nbytes: int | None
 
 
+class Saver(NamedTuple):
+    """The SaverDef: the tensor that is fed the checkpoint's name, the one that saves, and the op that restores."""
+
+    filename: str
+    save: str
+    restore: str
+
+
 class MetaGraph:
     """One MetaGraphDef.
 
@@ -57,6 +66,7 @@ class MetaGraph:
         folder: the SavedModel's folder, where its assets lie; None for a lone MetaGraph.
         checkpoint: what holds its variables' values, if anything.
         graph_def: its graph, where that is a message of its own.
+        is_broken: whether parts of the file are missing, so that what is not there may have been.
     """
 
     def __init__(
@@ -67,7 +77,9 @@ class MetaGraph:
         folder: str | None,
         checkpoint: Checkpoint | None,
         graph_def: Any | None = None,
+        is_broken: bool = False,
     ) -> None:
+        self.is_broken = is_broken
         self._message = message
         self._graph_def = message.graph_def if graph_def is None else graph_def
         self._folder = folder
@@ -177,6 +189,23 @@ class MetaGraph:
                 continue
         return found
 
+    @property
+    def saver(self) -> Saver:
+        """What saves and restores the variables; empty names where there is nothing."""
+        saver = self._message.saver_def
+        names = (saver.filename_tensor_name, saver.save_tensor_name, saver.restore_op_name)
+        return Saver(*map(text.decode, names))
+
+    @property
+    def gradients(self) -> tuple[tuple[str, str], ...]:
+        """Functions with the function that is their gradient (GradientDef)."""
+        return _pairs(self._graph_def.library.gradient)
+
+    @property
+    def registered_gradients(self) -> tuple[tuple[str, str], ...]:
+        """Types of ops with the function that is their gradient (RegisteredGradient)."""
+        return tuple((op, function) for function, op in _pairs(self._graph_def.library.registered_gradients))
+
     @cached_property
     def sidecars(self) -> Sidecars:
         """What lies beside `saved_model.pb`."""
@@ -194,14 +223,21 @@ class MetaGraph:
         """The variables, in stored order."""
         return variable_join.variables(self, self.checkpoint)
 
-    @cached_property
-    def counted_variables(self) -> tuple[Variable, ...]:
-        """The variables that count as the model's: those that a function captures, else all.
+    def is_used(self, variable: Variable) -> bool | None:
+        """Whether any function captures the variable; None where none captures any, so that nothing tells.
 
         Keras 3 stores each variable twice, and an optimizer's slots belong to no function.
         """
-        used = tuple(variable for variable in self.variables if variable.functions)
-        return used or self.variables
+        return bool(variable.functions) if self._captures else None
+
+    @cached_property
+    def _captures(self) -> bool:
+        return any(variable.functions for variable in self.variables)
+
+    @cached_property
+    def counted_variables(self) -> tuple[Variable, ...]:
+        """The variables that count as the model's: those that a function captures, else all."""
+        return tuple(variable for variable in self.variables if self.is_used(variable) is not False)
 
     @cached_property
     def _node_of_object(self) -> dict[int, str]:
@@ -260,6 +296,18 @@ class MetaGraph:
             path = asset_path(self._folder, name) if self._folder is not None else None
             found.append(Asset(name, text.decode(definition.tensor_info.name) or None, path, _file_size(path)))
         return found
+
+
+def _pairs(raw: Sequence[bytes]) -> tuple[tuple[str, str], ...]:
+    """Messages of two names, in fields 1 and 2."""
+    found = []
+    for part in raw:
+        try:
+            entry = lean("Entry").FromString(part)
+        except DecodeError:
+            continue
+        found.append((text.decode(entry.key), text.decode(entry.value)))
+    return tuple(found)
 
 
 def _file_size(path: str | None) -> int | None:

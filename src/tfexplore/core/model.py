@@ -51,6 +51,7 @@ class Model:
             there are none (a SavedModel may have no variables) or where they cannot be read (a note says why).
         checkpoint_files: all checkpoints of a training directory, oldest first.
         found: the models of a collection, in order.
+        unread: a sentence for each part of the main file that cannot be read; they are among the notes.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Model:
         checkpoint_files: Sequence[CheckpointFile] = (),
         found: Sequence[Found] = (),
         notes: Sequence[str] = (),
+        unread: Sequence[Exception] = (),
     ) -> None:
         self.path = path
         self.kind = kind
@@ -73,6 +75,7 @@ class Model:
         self.checkpoint_files = tuple(checkpoint_files)
         self.found = tuple(found)
         self._notes = tuple(notes)
+        self.unread = tuple(map(str, unread))
         self._opened: dict[str, Checkpoint] = {}
         self._lock = threading.Lock()
         self._closed = False

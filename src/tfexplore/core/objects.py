@@ -7,7 +7,7 @@ A SavedModel's is a SavedObjectGraph, a checkpoint's a TrackableObjectGraph (und
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -16,9 +16,12 @@ from tfexplore.formats import parts
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.salvage import salvage
 
+TRACKABLE = "TrackableObjectGraph"
+
 VARIABLE_VALUE = "VARIABLE_VALUE"
 ROOT = "root"
 _MAX_PATH = 512
+_FEW = 3
 
 
 class SlotVariable(NamedTuple):
@@ -53,6 +56,14 @@ class TrackableObject(NamedTuple):
     children: tuple[tuple[str, int], ...]
     slots: tuple[SlotVariable, ...]
     tensors: tuple[SerializedTensor, ...]
+
+
+class DanglingReference(NamedTuple):
+    """A child `name` of the object `owner` that is to have the id `target`, which no object has."""
+
+    owner: int
+    name: str
+    target: int
 
 
 class ObjectGraph:
@@ -116,11 +127,35 @@ class ObjectGraph:
             label = "" if variable is None else text.decode(variable.full_name)
         return kind, label, len(message.children)
 
-    @cached_property
+    @property
     def dangling(self) -> int:
         """How many references lead to nodes that do not exist."""
+        return self._dangling[0]
+
+    @property
+    def first_dangling(self) -> tuple[DanglingReference, ...]:
+        """The first few of them."""
+        return self._dangling[1]
+
+    @cached_property
+    def _dangling(self) -> tuple[int, tuple[DanglingReference, ...]]:
         size = len(self)
-        return sum(1 for message in self._messages for ref in message.children if not 0 <= ref.node_id < size)
+        count = 0
+        first: list[DanglingReference] = []
+        for node_id, message in enumerate(self._messages):
+            for ref in message.children:
+                if not 0 <= ref.node_id < size:
+                    count += 1
+                    if len(first) < _FEW:
+                        first.append(DanglingReference(node_id, text.decode(ref.local_name), ref.node_id))
+        return count, tuple(first)
+
+    def iter_dangling(self, node_id: int) -> Iterator[DanglingReference]:
+        """Those of one object."""
+        size = len(self)
+        for ref in self._messages[node_id].children:
+            if not 0 <= ref.node_id < size:
+                yield DanglingReference(node_id, text.decode(ref.local_name), ref.node_id)
 
     @cached_property
     def _breadth_first(self) -> tuple[list[tuple[int, str] | None], list[int]]:
@@ -148,6 +183,36 @@ class ObjectGraph:
     def walk(self) -> list[int]:
         """Ids of all objects that the root reaches, breadth first."""
         return self._breadth_first[1]
+
+    @cached_property
+    def _slots(self) -> dict[int, tuple[int, str, int]]:
+        """Slot variables by id: the optimizer, the slot's name, and the variable that it belongs to."""
+        size = len(self)
+        found: dict[int, tuple[int, str, int]] = {}
+        for owner, message in enumerate(self._messages):
+            for slot in getattr(message, "slot_variables", ()):
+                variable, original = slot.slot_variable_node_id, slot.original_variable_node_id
+                if 0 <= variable < size and 0 <= original < size:
+                    found.setdefault(variable, (owner, text.decode(slot.slot_name), original))
+        return found
+
+    def place(self, node_id: int) -> str:
+        """A name for any object: its path; of a slot variable its optimizer and variable; else its number."""
+        found = self.path(node_id)
+        slot = self._slots.get(node_id) if found is None else None
+        if slot is not None:
+            owner, name, original = (self.path(slot[0]), slot[1], self.path(slot[2]))
+            if owner is not None and original is not None:
+                return f"{owner} {name} of {original}"
+        return found if found is not None else f"object {node_id}"
+
+    @property
+    def everything(self) -> list[int]:
+        """Ids of all objects: those that the root reaches, then the others (slot variables mostly) by number."""
+        reached = bytearray(len(self))
+        for node_id in self.walk:
+            reached[node_id] = 1
+        return [*self.walk, *(node_id for node_id in range(len(self)) if not reached[node_id])]
 
     def path(self, node_id: int) -> str | None:
         """The shortest way from the root, attributes joined by `.`; `root` for the root.
@@ -216,13 +281,15 @@ def saved_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
 
 
 def trackable_object_graph(raw: bytes, *, path: str) -> ObjectGraph:
-    """The object graph that a checkpoint keeps.
+    """The object graph that a checkpoint keeps; an object that cannot be decoded keeps its id, without children.
 
     Raises:
-        CorruptError: the bytes are no TrackableObjectGraph.
+        CorruptError: nothing of the bytes can be read as a TrackableObjectGraph.
     """
-    message = parts.decode(lean("TrackableObjectGraph"), raw, path=path, what="TrackableObjectGraph", offset=None)
-    return ObjectGraph(message.nodes)
+    message, damage = salvage(lean(TRACKABLE), raw, path=path, what=TRACKABLE, offset=None)
+    if damage and not any(part.ListFields() for part in message.nodes):
+        message = parts.decode(lean(TRACKABLE), raw, path=path, what=TRACKABLE, offset=None)
+    return ObjectGraph(message.nodes, damaged=[f"the object graph is damaged: {error}" for error in damage])
 
 
 def match(saved: ObjectGraph, stored: ObjectGraph) -> dict[int, int]:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from tfexplore.core import graph_files
 from tfexplore.core.checkpoint import Checkpoint, index_file
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.model import CHECKPOINT, SAVED_MODEL, TRAINING_DIRECTORY, CheckpointFile, Model
+from tfexplore.core.model import CHECKPOINT, SAVED_MODEL, Model
 from tfexplore.core.natural import natural_key
+from tfexplore.core.training_directory import open_training_directory
 from tfexplore.errors import Cancelled, CorruptError, ModelError, NotAModelError, NotFoundError
 from tfexplore.formats import checkpoint_state, checkpoint_v1, probe, saved_model
-from tfexplore.formats.files import RandomAccessFile, os_error
+from tfexplore.formats.files import RandomAccessFile, os_error, size_of
 
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 # Files of a folder without models that are looked at for a word about it, and how the names of such files end.
 _LOOKED_AT = 50
-_OTHER_MODELS = (".keras", ".h5", ".hdf5", ".tflite", ".tfl", ".onnx", ".json", ".cpb", ".pt", ".safetensors")
+_OTHER_MODELS = (
+    *(".keras", ".h5", ".hdf5", ".tflite", ".tfl", ".onnx", ".json", ".cpb", ".pt", ".safetensors", ".gguf"),
+    *(".zip", ".7z", ".rar", ".tar", ".tgz"),
+)
 Progress = Callable[[str], None]
 
 
@@ -74,7 +78,7 @@ def _open_folder(path: str, cancel: threading.Event | None, tell: Progress, on_f
         _refuse(os.path.join(path, saved_model.CHUNKED_NAME))
     has_state = checkpoint_state.STATE_FILE in names and os.path.isfile(os.path.join(path, checkpoint_state.STATE_FILE))
     if has_state or any(name.endswith(".index") for name in names):
-        return _open_training_directory(path, path, cancel, tell)
+        return open_training_directory(path, path, cancel, tell)
     variables = os.path.join(path, saved_model.VARIABLES_PREFIX)
     if os.path.exists(variables + ".index"):
         hint = f"open {variables} to look at the variables alone"
@@ -170,84 +174,29 @@ def _open_saved_model(path: str, file_name: str, cancel: threading.Event | None,
         except ModelError as error:
             notes.append(f"the variables cannot be read: {error}")
     of = folder if named_rightly else None
-    graphs = [MetaGraph(found, path=file_name, folder=of, checkpoint=checkpoint) for found in read.message.meta_graphs]
-    return Model(path, SAVED_MODEL, file_bytes=read.nbytes, meta_graphs=graphs, checkpoint=checkpoint, notes=notes)
+    broken = bool(read.damage)
+    graphs = [
+        MetaGraph(found, path=file_name, folder=of, checkpoint=checkpoint, is_broken=broken)
+        for found in read.message.meta_graphs
+    ]
+    return Model(
+        path,
+        SAVED_MODEL,
+        file_bytes=read.nbytes,
+        meta_graphs=graphs,
+        checkpoint=checkpoint,
+        notes=notes,
+        unread=read.damage,
+    )
 
 
 # -- checkpoints --
 
 
-def _open_training_directory(path: str, folder: str, cancel: threading.Event | None, tell: Progress) -> Model:
-    tell("listing checkpoints")
-    notes: list[str] = []
-    state = None
-    state_path = os.path.join(folder, checkpoint_state.STATE_FILE)
-    if os.path.lexists(state_path):
-        try:
-            state = checkpoint_state.read_checkpoint_state(state_path)
-        except ModelError as error:
-            notes.append(f"the checkpoint file cannot be read: {error}")
-    prefixes = checkpoint_state.find_checkpoints(folder)
-    saved_at: dict[str, float] = {}
-    latest: str | None = None
-    if state is not None:
-        stamps = state.all_model_checkpoint_timestamps
-        for position, stored in enumerate(state.all_model_checkpoint_paths):
-            found = checkpoint_state.resolve_prefix(folder, stored)
-            if position < len(stamps):
-                saved_at[found.prefix] = stamps[position]
-            # An index so damaged that it no longer looks like one is listed all the same: its row says why.
-            if found.prefix not in prefixes and os.path.lexists(index_file(found.prefix)):
-                prefixes.append(found.prefix)
-        if state.model_checkpoint_path:
-            resolved = checkpoint_state.resolve_prefix(folder, state.model_checkpoint_path)
-            if resolved.prefix in prefixes:
-                latest = resolved.prefix
-            else:
-                name = state.model_checkpoint_path
-                notes.append(f"the checkpoint file names {name} as the latest, which is not here")
-    if not prefixes:
-        raise _no_checkpoint(path, folder)
-    # Times where the state file tells all of them, else steps: a copy's files have times that mean nothing.
-    known = all(prefix in saved_at for prefix in prefixes)
-    prefixes = sorted(prefixes, key=lambda prefix: (saved_at[prefix] if known else 0.0, natural_key(prefix)))
-    if latest is None:
-        latest = prefixes[-1]
-    files = [CheckpointFile(prefix, saved_at.get(prefix), prefix == latest) for prefix in prefixes]
-    tell(f"reading {os.path.basename(index_file(latest))}")
-    checkpoint = None
-    try:
-        checkpoint = Checkpoint(latest, cancel=cancel)
-    except ModelError as error:
-        if len(prefixes) == 1:
-            raise
-        notes.append(f"the latest checkpoint cannot be read: {error}")
-    size = _size(index_file(latest))
-    return Model(path, TRAINING_DIRECTORY, file_bytes=size, checkpoint=checkpoint, checkpoint_files=files, notes=notes)
-
-
-def _no_checkpoint(path: str, folder: str) -> ModelError:
-    """Why a folder that looked like a training directory holds no checkpoint that can be opened."""
-    damaged = sorted((name for name in _list(folder) if name.endswith(".index")), key=natural_key)
-    if not damaged:
-        return NotAModelError("a training directory without a checkpoint: no .index file lies here", path=path)
-    return CorruptError(
-        "this is no checkpoint index, or it is damaged: the table's magic number is missing at its end",
-        path=os.path.join(folder, damaged[0]),
-    )
-
-
 def _open_checkpoint(path: str, prefix: str, cancel: threading.Event | None, tell: Progress) -> Model:
     tell(f"reading {os.path.basename(index_file(prefix))}")
     checkpoint = Checkpoint(prefix, cancel=cancel)
-    return Model(path, CHECKPOINT, file_bytes=_size(checkpoint.index_path), checkpoint=checkpoint)
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
+    return Model(path, CHECKPOINT, file_bytes=size_of(checkpoint.index_path), checkpoint=checkpoint)
 
 
 # -- single files --
@@ -274,9 +223,9 @@ def _open_file(path: str, cancel: threading.Event | None, tell: Progress) -> Mod
             )
         return _open_checkpoint(path, prefix, cancel, tell)
     if name == checkpoint_state.STATE_FILE or found.kind == probe.CHECKPOINT_STATE:
-        return _open_training_directory(path, folder or ".", cancel, tell)
+        return open_training_directory(path, folder or ".", cancel, tell)
     if name.endswith(".index"):
-        if not _size(path):
+        if not size_of(path):
             what = "the file is empty (0 bytes), expected a checkpoint index"
             raise CorruptError(what, path=path, hint="save or copy the checkpoint again")
         raise CorruptError("this is no checkpoint index: the table's magic number is missing at its end", path=path)

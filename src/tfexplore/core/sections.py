@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
-from tfexplore.core.checkpoint import Checkpoint
+from tfexplore.core.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import COLLECTION, Model
 from tfexplore.core.natural import natural_key
-from tfexplore.core.objects import ObjectGraph
+from tfexplore.core.objects import VARIABLE_VALUE
 from tfexplore.core.shapes import Shape
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.core.summary import summary, timestamp
@@ -164,6 +164,7 @@ def _variables(meta_graph: MetaGraph, options: Options) -> Section:
             "dtype": dtypes.name(variable.dtype),
             "shape": shape_list(variable.shape),
             "trainable": variable.trainable,
+            "used": meta_graph.is_used(variable),
             "key": variable.key,
             "bytes": variable.nbytes,
         },
@@ -318,17 +319,12 @@ def _objects(model: Model, options: Options) -> Section:
     def row(node_id: int) -> Row:
         found = objects.object(node_id)
         slots = [
-            {"slot": slot.name, "variable": _path(objects, slot.original), "value": _path(objects, slot.slot)}
+            {"slot": slot.name, "variable": objects.place(slot.original), "value": objects.place(slot.slot)}
             for slot in found.slots
         ]
-        path = _path(objects, node_id)
-        return {"path": path, "kind": found.kind, "children": len(found.children), "slots": slots}
+        return {"path": objects.place(node_id), "kind": found.kind, "children": len(found.children), "slots": slots}
 
-    return Section(_named(objects.walk, options, lambda node_id: _path(objects, node_id)), row)
-
-
-def _path(objects: ObjectGraph, node_id: int) -> str:
-    return objects.path(node_id) or f"object {node_id}"
+    return Section(_named(objects.everything, options, objects.place), row)
 
 
 # -- files --
@@ -364,15 +360,16 @@ def key_row(checkpoint: Checkpoint, key: str) -> Row:
     except ModelError as error:
         nothing = dict.fromkeys(("dtype", "shape", "bytes", "shard", "offset"))
         return {"name": key, **nothing, "problem": str(error)}
+    is_sliced = len(stored.parts) != 1 or bool(stored.parts[0][0])
     row: Row = {
         "name": key,
         "dtype": dtypes.name(stored.dtype),
         "shape": list(stored.shape),
         "bytes": stored.nbytes,
-        "shard": stored.parts[0][1] if stored.parts else None,
-        "offset": stored.parts[0][2] if stored.parts else None,
+        "shard": None if is_sliced else stored.parts[0][1],
+        "offset": None if is_sliced else stored.parts[0][2],
     }
-    if len(stored.parts) != 1 or stored.parts[0][0]:
+    if is_sliced:
         row["slices"] = [
             {"slice": spec, "shard": shard, "offset": offset, "bytes": nbytes}
             for spec, shard, offset, nbytes in stored.parts
@@ -394,37 +391,40 @@ def _keys(checkpoint: Checkpoint, options: Options) -> Section:
 
 def _checkpoint_variables(checkpoint: Checkpoint, options: Options) -> Section:
     """The variables of a checkpoint: what objects keep as VARIABLE_VALUE, or every key of one saved by names."""
-    objects = checkpoint.objects
+    try:
+        objects = checkpoint.objects
+    except ModelError:  # a note says so
+        objects = None
     if objects is None:
-        named = [(key, key) for key in checkpoint.keys]
+        named = [(key, key) for key in checkpoint.keys if key != OBJECT_GRAPH_KEY]
     else:
-        named = []
-        for node_id in objects.walk:
-            found = objects.object(node_id)
-            if found.kind == "variable":
-                part = found.tensors[0]
-                named.append((part.full_name or part.key, part.key))
+        named = [
+            (text.decode(part.full_name) or text.decode(part.checkpoint_key), text.decode(part.checkpoint_key))
+            for node_id in range(len(objects))
+            for part in objects.message(node_id).attributes
+            if text.decode(part.name) == VARIABLE_VALUE
+        ]
     named.sort(key=lambda item: natural_key(item[0]))
 
     def row(item: tuple[str, str]) -> Row:
         facts = key_row(checkpoint, item[1]) if checkpoint.has(item[1]) else {}
-        return {
+        found: Row = {
             "name": item[0],
             "dtype": facts.get("dtype"),
             "shape": facts.get("shape"),
             "trainable": None,
+            "used": None,
             "key": item[1] if facts else None,
             "bytes": facts.get("bytes"),
         }
+        return {**found, "problem": facts["problem"]} if "problem" in facts else found
 
     return Section(_named(named, options, lambda item: item[0]), row)
 
 
 def _checkpoints(model: Model) -> Section:
     if model.meta_graphs:
-        raise UsageError(
-            f"{model.path}: a {model.kind_name} has no list of checkpoints; `show PATH keys` shows its variables' keys"
-        )
+        raise UsageError(f"{model.path}: a {model.kind_name} has no list of checkpoints; a training directory has")
     return Section(
         model.checkpoints,
         lambda info: {

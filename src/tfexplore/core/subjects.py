@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tfexplore.core.meta_graph import Asset, MetaGraph
     from tfexplore.core.model import CheckpointFile, Model
     from tfexplore.core.objects import ObjectGraph
+    from tfexplore.core.scan_finding import Finding
     from tfexplore.core.signatures import Signature, TensorInfo
     from tfexplore.core.variables import Variable
 
@@ -190,6 +191,14 @@ class FoundSubject:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FindingSubject:
+    """Something that a scan of the model has found."""
+
+    model: Model
+    finding: Finding
+
+
 Subject = (
     ModelSubject
     | MetaGraphSubject
@@ -206,6 +215,7 @@ Subject = (
     | FileSubject
     | KeySubject
     | CheckpointSubject
+    | FindingSubject
     | FolderSubject
     | FoundSubject
     | NoteSubject

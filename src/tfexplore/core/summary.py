@@ -47,7 +47,7 @@ def summary(
         Cancelled: `cancel` was set meanwhile.
     """
     if not model.meta_graphs:
-        return _of_checkpoint(model, cancel)
+        return _of_checkpoint(model, linted, cancel)
     meta_graph = model.meta_graph(tag_set)
     counted = meta_graph.counted_variables
     sizes = [(variable.name, variable.parameters, variable.nbytes or 0) for variable in counted]
@@ -77,20 +77,20 @@ def notes(model: Model, meta_graph: MetaGraph | None) -> list[str]:
     found = damage(model, meta_graph)
     if meta_graph is not None:
         if model.checkpoint is None and not model.notes and meta_graph.variables:
-            found.append(_without_values(model, meta_graph))
+            found.append(without_values(model, meta_graph))
         unused = len(meta_graph.variables) - len(meta_graph.counted_variables)
         if unused:
             found.append(f"{text.plural(unused, 'variable')} of {len(meta_graph.variables):,} used by no function")
     return found
 
 
-def _without_values(model: Model, meta_graph: MetaGraph) -> str:
+def without_values(model: Model, meta_graph: MetaGraph) -> str:
     """Why there are no values of the variables that a graph has."""
     if meta_graph.is_lone_graph:
         return "a GraphDef keeps no values of its variables: they lie in a checkpoint"
     if model.kind == META_GRAPH:
         name = os.path.splitext(os.path.basename(meta_graph.path))[0]
-        return f"{name}.index is missing beside the MetaGraph, so no values can be shown"
+        return f"no checkpoint lies beside the MetaGraph ({name}.index is missing), so no values can be shown"
     return "variables/variables.index is missing, so no values can be shown"
 
 
@@ -110,9 +110,10 @@ def object_graph_notes(checkpoint: Checkpoint) -> list[str]:
         objects = checkpoint.objects
     except ModelError as error:
         return [f"the checkpoint's object graph cannot be read: {error}"]
+    found = [] if objects is None else [f"of the checkpoint, {sentence}" for sentence in objects.damaged]
     if objects is not None and checkpoint.objects_checksum == "bad":
-        return ["the checkpoint's object graph does not match its checksum: names and keys may be wrong"]
-    return []
+        found.append("the checkpoint's object graph does not match its checksum: names and keys may be wrong")
+    return found
 
 
 def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
@@ -127,12 +128,16 @@ def _scopes(sizes: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_checkpoint(model: Model, cancel: threading.Event | None) -> dict[str, Any]:
+def _of_checkpoint(model: Model, linted: bool, cancel: threading.Event | None) -> dict[str, Any]:
     checkpoint = model.checkpoint
     sizes, damaged = ([], 0) if checkpoint is None else _values(checkpoint, cancel)
     found = notes(model, None)
     if damaged:
         found.append(f"{text.plural(damaged, 'key')} with a damaged entry")
+    if linted and checkpoint is not None:
+        from tfexplore.core.value_lint import value_notes
+
+        found.extend(value_notes(checkpoint, cancel))
     return {
         "writer": None,
         "tag_sets": [],

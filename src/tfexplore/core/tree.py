@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
@@ -25,7 +26,6 @@ from tfexplore.core.subjects import (
     MetaGraphSubject,
     ModelSubject,
     NodeSubject,
-    NoteSubject,
     ObjectSubject,
     SectionSubject,
     SignatureSubject,
@@ -33,7 +33,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import notes, object_graph_notes
-from tfexplore.core.tree_files import files_item, notes_item
+from tfexplore.core.tree_files import NOTES, checkpoint_notes_item, files_item, note_item, notes_item, own_folders
 from tfexplore.errors import ModelError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
@@ -47,13 +47,13 @@ def root_items(model: Model) -> list[Item]:
     name = os.path.basename(os.path.abspath(model.path))
     whole = Item("model", name, ModelSubject(model), note=model.kind_name)
     if not model.meta_graphs:
-        return [whole, *map(_note, model.notes), *_training_items(model)]
+        return [whole, *_notes_of(model, model.notes), *_training_items(model)]
     if len(model.meta_graphs) == 1:
         items = meta_graph_items(model, model.meta_graphs[0])
-        return [whole, *map(_note, _notes(model)), *items, files_item(model.meta_graphs[0])]
+        return [whole, *_notes_of(model, _notes(model)), *items, files_item(model.meta_graphs[0])]
     return [
         whole,
-        *map(_note, model.notes),
+        *_notes_of(model, model.notes),
         *(_meta_graph(model, found) for found in model.meta_graphs),
         files_item(model.meta_graphs[0]),
     ]
@@ -76,8 +76,11 @@ def _notes(model: Model) -> list[str]:
         return list(model.notes)
 
 
-def _note(sentence: str) -> Item:
-    return Item("note", sentence, NoteSubject(sentence))
+def _notes_of(model: Model, sentences: Iterable[str]) -> list[Item]:
+    folders = [folder for found in model.meta_graphs[:1] for folder in own_folders(found)]
+    if model.checkpoint is not None:
+        folders.append(os.path.dirname(model.checkpoint.index_path))
+    return [note_item(sentence, folders) for sentence in sentences]
 
 
 def _section(name: str, note: str, sentence: str, children: Children | None) -> Item:
@@ -91,6 +94,13 @@ def _counted(name: str, count: int, sentence: str, empty: str, children: Childre
     return _section(name, f"{count:,}" if note is None else note, sentence, children)
 
 
+def _nothing(meta_graph: MetaGraph, what: str, sentence: str) -> str:
+    """Why a heading has nothing below it: of a damaged file nobody can say that there was nothing."""
+    if meta_graph.is_broken:
+        return f"No {what} can be read: the file is damaged, and they may be among what is missing."
+    return sentence
+
+
 def meta_graph_items(model: Model, meta_graph: MetaGraph) -> list[Item]:
     """The headings of one MetaGraph."""
     found = []
@@ -99,7 +109,8 @@ def meta_graph_items(model: Model, meta_graph: MetaGraph) -> list[Item]:
         try:
             found.append(build(meta_graph))
         except ModelError as error:
-            found.append(_note(f"{build.__name__.lstrip('_').replace('saved_', '')} cannot be shown: {error}"))
+            sentence = f"{build.__name__.lstrip('_').replace('saved_', '')} cannot be shown: {error}"
+            found.extend(_notes_of(model, [sentence]))
     if model.checkpoint is not None:
         found.append(_keys(model.checkpoint, meta_graph))
     found.append(notes_item(meta_graph))
@@ -110,13 +121,15 @@ def _training_items(model: Model) -> list[Item]:
     found = [] if model.checkpoint is None else checkpoint_items(model.checkpoint)
     if model.checkpoint_files:
         files = model.checkpoint_files[::-1]
-        found.append(
+        notes = [item for item in found if item.label == NOTES]
+        found.insert(
+            len(found) - len(notes),
             _section(
                 "Checkpoints",
                 f"{len(files):,}",
-                "The checkpoints in this folder, newest first. The headings above show the latest.",
+                "The checkpoints in this folder, newest first.",
                 Listed(lambda _: files, lambda file: _checkpoint(model, file)),
-            )
+            ),
         )
     return found
 
@@ -131,7 +144,9 @@ def _signatures(meta_graph: MetaGraph) -> Item:
         "What the model takes and gives, by the names that a client uses.",
         "No signatures: a GraphDef has none; its placeholders are what it takes."
         if meta_graph.is_lone_graph
-        else "No signature: the model was saved without one, so nothing can be called by name.",
+        else _nothing(
+            meta_graph, "signatures", "No signature: the model was saved without one, so nothing can be called by name."
+        ),
         Listed(lambda _: meta_graph.signatures, lambda signature: _signature(meta_graph, signature)),
     )
 
@@ -175,7 +190,6 @@ def _features(spec: InputSpec) -> Children:
 
 def _variables(meta_graph: MetaGraph) -> Item:
     found = sorted(meta_graph.variables, key=lambda variable: variable.name)
-    counted = {id(variable) for variable in meta_graph.counted_variables}
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
         variable = found[position]
@@ -187,16 +201,19 @@ def _variables(meta_graph: MetaGraph) -> Item:
             dtype=variable.dtype,
             shape=variable.shape,
             has_shape=True,
-            note="" if id(variable) in counted else "not used by any function",
+            note="not used by any function" if meta_graph.is_used(variable) is False else "",
         )
 
-    sizes = [(variable.parameters, variable.nbytes or 0) if id(variable) in counted else (0, 0) for variable in found]
+    sizes = [
+        (0, 0) if meta_graph.is_used(variable) is False else (variable.parameters, variable.nbytes or 0)
+        for variable in found
+    ]
     total = sum(size[0] for size in sizes)
     return _counted(
         "Variables",
         len(found),
         f"{text.plural(len(found), 'variable')} with {text.count(total)} parameters in all.",
-        "No variables: all values are constants of the graph.",
+        _nothing(meta_graph, "variables", "No variables: all values are constants of the graph."),
         Scoped([variable.name for variable in found], "variable", leaf, lambda: sizes).root(),
         note=f"{len(found):,} · {text.short_count(total)}",
     )
@@ -211,7 +228,7 @@ def _graph(meta_graph: MetaGraph) -> Item:
         "Graph",
         count,
         f"The main graph: {text.plural(count, 'node')}, by scope.",
-        "The main graph has no nodes.",
+        _nothing(meta_graph, "nodes", "The main graph has no nodes."),
         Deferred(lambda cancel: nodes_by_scope(meta_graph, meta_graph.graph, None, cancel)),
         note=text.plural(count, "node"),
     )
@@ -256,7 +273,7 @@ def _functions(meta_graph: MetaGraph) -> Item:
         "Functions",
         len(functions),
         f"{text.plural(len(functions), 'function')} with {text.plural(functions.num_nodes, 'node')} in all.",
-        "No functions in this graph.",
+        _nothing(meta_graph, "functions", "No functions in this graph."),
         Listed(lambda _: sorted(functions.names, key=natural_key), lambda name: _function(meta_graph, name)),
     )
 
@@ -304,7 +321,10 @@ def _saved_objects(meta_graph: MetaGraph) -> Item:
     if objects is None:
         without = "a GraphDef has none" if meta_graph.is_lone_graph else "this is a TensorFlow 1 export"
         why = "it is damaged" if meta_graph.objects_damaged else without
-        return _section("Objects", "none", f"No object graph: {why}.", None)
+        sentence = f"No object graph: {why}."
+        if not meta_graph.is_lone_graph and not meta_graph.objects_damaged:
+            sentence = _nothing(meta_graph, "objects", sentence)
+        return _section("Objects", "none", sentence, None)
     return _objects(objects, meta_graph, None)
 
 
@@ -345,7 +365,9 @@ def _assets(meta_graph: MetaGraph) -> Item:
         "Assets",
         len(assets),
         f"{text.plural(len(assets), 'file')} that the graph reads: vocabularies and the like.",
-        "No assets: a GraphDef names none." if meta_graph.is_lone_graph else "No assets: the graph reads no files.",
+        "No assets: a GraphDef names none."
+        if meta_graph.is_lone_graph
+        else _nothing(meta_graph, "assets", "No assets: the graph reads no files."),
         Listed(
             lambda _: assets,
             lambda asset: Item(
@@ -363,8 +385,14 @@ def _assets(meta_graph: MetaGraph) -> Item:
 
 def checkpoint_items(checkpoint: Checkpoint) -> list[Item]:
     """The headings of one checkpoint."""
-    remarks = [] if checkpoint.objects_pending else list(map(_note, object_graph_notes(checkpoint)))
-    return [*remarks, _keys(checkpoint, None), *_checkpoint_objects(checkpoint)]
+    remarks = [] if checkpoint.objects_pending else object_graph_notes(checkpoint)
+    folders = [os.path.dirname(checkpoint.index_path)]
+    return [
+        *(note_item(sentence, folders) for sentence in remarks),
+        _keys(checkpoint, None),
+        *_checkpoint_objects(checkpoint),
+        *([] if checkpoint.is_v1 else [checkpoint_notes_item(checkpoint)]),
+    ]
 
 
 def _checkpoint_objects(checkpoint: Checkpoint) -> list[Item]:

@@ -1,8 +1,12 @@
-"""Headings of the tree that are read only when somebody opens them: the files of the folder, and the linter's notes."""
+"""Rows of notes, and headings that are read only when somebody opens them: the folder's files, the linter's notes."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
+
 from tfexplore.core import text
+from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.files import File, list_files
 from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, fixed
 from tfexplore.core.meta_graph import MetaGraph
@@ -12,6 +16,25 @@ from tfexplore.formats import fingerprint, keras_metadata
 
 FILES = "Files"
 NOTES = "Notes"
+
+
+def own_folders(meta_graph: MetaGraph) -> tuple[str, ...]:
+    """Where the files of a MetaGraph lie: its SavedModel's folder, else that of its own file."""
+    return (meta_graph.sidecars.folder or os.path.dirname(meta_graph.path),)
+
+
+def note_item(sentence: str, folders: Iterable[str] = ()) -> Item:
+    """A sentence as a row, where a file in one of these folders has no folder; the detail keeps the whole sentence."""
+    return Item("note", _without_folder(sentence, folders), NoteSubject(sentence))
+
+
+def _without_folder(sentence: str, folders: Iterable[str]) -> str:
+    for folder in folders:
+        # A file stands first, or behind what cannot be read of it.
+        before, found, rest = sentence.partition(folder.rstrip(os.sep) + os.sep)
+        if folder and found and (not before or before.endswith(": ")):
+            return before + rest
+    return sentence
 
 
 def files_item(meta_graph: MetaGraph) -> Item:
@@ -50,17 +73,32 @@ def problem_of(sidecars: Sidecars, file: File, cancel: Cancel) -> str:
     return ""
 
 
+def checkpoint_notes_item(checkpoint: Checkpoint) -> Item:
+    """The heading of what does not fit in a checkpoint, which is looked for when it is opened."""
+
+    def build(cancel: Cancel) -> Children:
+        from tfexplore.core.value_lint import value_notes
+
+        return _noted(list(value_notes(checkpoint, cancel)), ())
+
+    sentence = "What nobody tells: values that the index places beyond the end of their data file."
+    return Item("section", NOTES, SectionSubject(NOTES, sentence), Deferred(build))
+
+
+def _noted(found: list[str], folders: Sequence[str]) -> Children:
+    if not found:
+        nothing = SectionSubject("nothing found", "Nothing was found that leads nowhere or does not fit.")
+        return fixed([Item("section", "nothing found", nothing)])
+    return fixed([note_item(sentence, folders) for sentence in found])
+
+
 def notes_item(meta_graph: MetaGraph) -> Item:
     """The heading of what `lint` finds, which is looked for when it is opened."""
 
     def build(cancel: Cancel) -> Children:
         from tfexplore.core.lint import lint
 
-        found = lint(meta_graph, cancel)
-        if not found:
-            nothing = SectionSubject("nothing found", "Nothing was found that leads nowhere or does not fit.")
-            return fixed([Item("section", "nothing found", nothing)])
-        return fixed([Item("note", sentence, NoteSubject(sentence)) for sentence in found])
+        return _noted(lint(meta_graph, cancel), own_folders(meta_graph))
 
     sentence = "What TensorFlow loads without a word: inputs and names that lead nowhere, cycles, foreign ops, misfits."
     return Item("section", NOTES, SectionSubject(NOTES, sentence), Deferred(build))

@@ -22,6 +22,7 @@ _INDEX = ".index"
 # A path of Windows, or of a file system with a scheme (gs://…): absolute, though it does not begin with a slash.
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*://")
 # A shard of a V1 checkpoint, and how the state file names all of them.
+_DATA = re.compile(r"(.*)\.data-\d{5}-of-\d{5}", re.DOTALL)
 _V1_SHARD = re.compile(r"(?<!\.data)-\d{5}-of-\d{5}$")
 _V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
 # A running save: a sharded one writes to PREFIX_temp_<uuid> first, every writer to NAME.tempstate<number>.
@@ -105,7 +106,8 @@ def resolve_prefix(folder: str, stored_path: str) -> ResolvedPrefix:
 
 
 def find_checkpoints(folder: str) -> list[str]:
-    """The prefixes of the checkpoints in `folder`, in plain order: the `.index` files that are tables, and V1 shards.
+    """The prefixes of the checkpoints in `folder`, in plain order: `.index` files that are tables or have data beside
+    them, and V1 shards.
 
     What a running save has not finished is left out. Looks at names first, and opens `.index` files only.
 
@@ -114,16 +116,17 @@ def find_checkpoints(folder: str) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            names = [
-                entry.name
-                for entry in entries
-                if (entry.name.endswith(_INDEX) or _V1_SHARD.search(entry.name))
-                and not _TEMPORARY.search(entry.name)
-                and entry.is_file()
-            ]
+            files = [entry.name for entry in entries if not _TEMPORARY.search(entry.name) and entry.is_file()]
     except OSError as error:
         raise os_error(folder, error) from error
-    found = {name[: -len(_INDEX)] for name in names if name.endswith(_INDEX) and _is_index(os.path.join(folder, name))}
+    names = [name for name in files if name.endswith(_INDEX) or _V1_SHARD.search(name)]
+    # An index that no longer looks like one is damaged where data lies beside it; else it is some other file.
+    with_data = {match[1] for name in files if (match := _DATA.fullmatch(name)) is not None}
+    found = {
+        name[: -len(_INDEX)]
+        for name in names
+        if name.endswith(_INDEX) and (name[: -len(_INDEX)] in with_data or _is_index(os.path.join(folder, name)))
+    }
     for name in sorted(names):
         base = _V1_SHARD.sub("", name)
         if base != name and base not in found and is_v1_file(os.path.join(folder, name)):

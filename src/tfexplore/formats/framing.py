@@ -21,6 +21,7 @@ _WIRE_TYPES = {1: FIXED64, 2: FIXED32, 6: FIXED64, 7: FIXED32, 9: 2, 11: 2, 12: 
 CONTAINERS = frozenset(("SavedModel", "MetaGraphDef", "MetaInfoDef", "OpList", "GraphDef", "FunctionDefLibrary")) | {
     "FunctionDef",
     "SavedObjectGraph",
+    "TrackableObjectGraph",
 }
 # Whose fields are looked at also where protobuf accepts the whole.
 CHECKED = frozenset(
@@ -34,7 +35,10 @@ _HIDDEN = {
     "MetaGraphDef.object_graph_def": "SavedObjectGraph",
 }
 # Parts that are known by their position, or counted: a damaged one keeps its place.
-_PLACES = frozenset(("GraphDef.node", "FunctionDefLibrary.function", "FunctionDef.node_def", "SavedObjectGraph.nodes"))
+_PLACES = frozenset(("GraphDef.node", "FunctionDefLibrary.function", "FunctionDef.node_def")) | {
+    "SavedObjectGraph.nodes",
+    "TrackableObjectGraph.nodes",
+}
 # Fields of TensorFlow's messages that lean.proto leaves out, by number, with their wire types.
 _LEFT_OUT = {"GraphDef": {3: VARINT, 5: LENGTH}, "MetaInfoDef": {3: LENGTH}, "NodeDef": {7: LENGTH}} | {
     "SavedObject": {14: LENGTH}

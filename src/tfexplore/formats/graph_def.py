@@ -5,15 +5,13 @@ Field numbers: node_def.proto, function.proto, attr_value.proto.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfexplore.errors import CorruptError
 from tfexplore.formats.proto import DecodeError, lean
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One NodeDef; attribute values stay serialized until `attr` decodes one."""
 
     name: str

@@ -10,10 +10,22 @@ from typing import NamedTuple
 from tfexplore.errors import ModelError, NotAModelError
 from tfexplore.formats import checkpoint_v1
 from tfexplore.formats.files import RandomAccessFile
-from tfexplore.formats.probe_message import FINGERPRINT, KERAS_METADATA, ONNX, message_kind, text_kind
+from tfexplore.formats.probe_message import (
+    DEBUG_INFO,
+    FINGERPRINT,
+    GRAPH_DEF,
+    KERAS_METADATA,
+    META_GRAPH,
+    ONNX,
+    OTHER,
+    SAVED_MODEL,
+    message_kind,
+)
+from tfexplore.formats.probe_wire import Source, Unpacked
 from tfexplore.formats.table import crc32c, is_table, mask
 
 HEAD = 1 << 16
+_MOST_UNPACKED = 8 << 20
 
 # What tfexplore reads: a kind of `probe_message`, the same with TEXT behind it, or one of these.
 TEXT = "_text"
@@ -48,42 +60,55 @@ def _foreign(sentence: str, hint: str | None = None) -> Probed:
 _EXPORT = "export the model with model.export(FOLDER) and open the folder"
 _UNPACK = "unpack it and open what is inside"
 _OTHER_TOOL = "tfexplore reads SavedModels, GraphDefs, MetaGraphs and checkpoints"
+_CONVERTED = "open the SavedModel that it was converted from"
 _DOWNLOAD = "download the file itself"
+_DATA = "it holds data, not a model"
+_WEIGHTS = "it holds weights and no graph: load it where it was saved from"
 
-# (offset, bytes, what it is, what to do)
-_SIGNATURES: tuple[tuple[int, bytes, str, str | None], ...] = (
-    (0, bytes.fromhex("83af70d10d884a3f"), "a SavedModel or GraphDef in chunked form (.cpb)",
-     "save it unchunked: tf.saved_model.save without experimental_image_format"),
-    (4, b"TFL3", "a TensorFlow Lite model", "open the SavedModel that it was converted from"),
-    (0, b"version https://git-lfs.github.com/spec/", "a Git LFS pointer in place of the file",
-     "run: git lfs pull"),
-    (0, b"\x93NUMPY", "a NumPy array (.npy)", _OTHER_TOOL),
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", _OTHER_TOOL),
-    (0, b"\xff\xd8\xff", "a JPEG picture", _OTHER_TOOL),
-    (0, b"GIF8", "a GIF picture", _OTHER_TOOL),
-    (0, b"%PDF-", "a PDF document", _OTHER_TOOL),
-    (0, b"RIFF", "a sound or video file (RIFF)", _OTHER_TOOL),
-    (0, b"\x7fELF", "a program or library (ELF)", "if it holds custom ops, it is loaded beside a model, not opened"),
-    (0, b"MZ", "a Windows program or library", _OTHER_TOOL),
-    (0, b"GGUF", "a GGUF model", _OTHER_TOOL),
-    (0, b"PAR1", "a Parquet file", _OTHER_TOOL),
-    (0, b"SQLite format 3\x00", "an SQLite database", _OTHER_TOOL),
-    (0, b"BZh", "a file packed with bzip2", _UNPACK),
-    (0, b"\xfd7zXZ\x00", "a file packed with xz", _UNPACK),
-    (0, b"\x28\xb5\x2f\xfd", "a file packed with zstd", _UNPACK),
-    (0, b"\x04\x22\x4d\x18", "a file packed with lz4", _UNPACK),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
-    (257, b"ustar", "a tar archive", "unpack it (tar xf) and open the folder inside"),
-    (0, b"\xff\xfe", "text in UTF-16", "write it in UTF-8"),
-    (0, b"\xfe\xff", "text in UTF-16", "write it in UTF-8"),
-)  # fmt: skip
+# What a file begins with, and what it is; by what to do about it.
+_SIGNATURES: dict[str, tuple[tuple[bytes, str], ...]] = {
+    "save it unchunked: tf.saved_model.save without experimental_image_format": (
+        (bytes.fromhex("83af70d10d884a3f"), "a SavedModel or GraphDef in chunked form (.cpb)"),
+    ),
+    "run: git lfs pull": ((b"version https://git-lfs.github.com/spec/", "a Git LFS pointer in place of the file"),),
+    "if it holds custom ops, it is loaded beside a model, not opened": (
+        (b"\x7fELF", "a program or library (ELF)"),
+        (b"\xcf\xfa\xed\xfe", "a program or library (Mach-O)"),
+    ),
+    "look at it with numpy.load(FILE, mmap_mode='r')": ((b"\x93NUMPY", "a NumPy array (.npy)"),),
+    "look at it with gguf-dump": ((b"GGUF", "a GGUF model"),),
+    "it runs code when it is loaded: tfexplore opens none": (
+        # A number that PyTorch writes first, pickled.
+        (bytes.fromhex("80028a0a6cfc9c46f920"), "a PyTorch file of the old kind, which is a Python pickle"),
+    ),
+    _DATA: ((b"PAR1", "a Parquet file"), (b"SQLite format 3\x00", "an SQLite database")),
+    _UNPACK: (
+        *((b"BZh%d1AY&SY" % level, "a file packed with bzip2") for level in range(1, 10)),
+        (b"\xfd7zXZ\x00", "a file packed with xz"),
+        (b"\x28\xb5\x2f\xfd", "a file packed with zstd"),
+        (b"\x04\x22\x4d\x18", "a file packed with lz4"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+        (b"Rar!\x1a\x07", "a RAR archive"),
+    ),
+    "write it in UTF-8": ((b"\xff\xfe", "text in UTF-16"), (b"\xfe\xff", "text in UTF-16")),
+    _OTHER_TOOL: (
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\xff\xd8\xff", "a JPEG picture"),
+        (b"GIF8", "a GIF picture"),
+        (b"%PDF-", "a PDF document"),
+        (b"MZ\x90\x00", "a Windows program or library"),
+    ),
+}
+_RIFF = {b"WAVE": "a WAV recording", b"WEBP": "a WebP picture", b"AVI ": "an AVI video"}
 _PARTS = {
-    ONNX: ("an ONNX model", "open the SavedModel that it was converted from, or look at it in netron"),
+    ONNX: ("an ONNX model", f"{_CONVERTED}, or look at it in netron"),
     FINGERPRINT: ("a SavedModel's fingerprint", "open the SavedModel's folder"),
     KERAS_METADATA: ("what Keras keeps beside a SavedModel", "open the SavedModel's folder"),
+    DEBUG_INFO: ("a SavedModel's debug information", "open the SavedModel's folder"),
 }
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_ROOTS = {"SavedModel": SAVED_MODEL, "MetaGraphDef": META_GRAPH, "GraphDef": GRAPH_DEF}
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _COPY = {
     "gs": "copy it here first: gcloud storage cp -r {} .",
@@ -111,36 +136,50 @@ def check_address(path: str) -> None:
 
 
 def probe(file: RandomAccessFile) -> Probed:
-    """What an open file is; reads its beginning and its end.
+    """What an open file is; reads its beginning, its end and little between, whatever it claims.
 
     Raises:
         ModelError: it cannot be read.
     """
-    size = file.size
-    if size == 0:
+    if file.size == 0:
         return _foreign("an empty file (0 bytes)", "export, save or copy the model again")
-    head = file.pread(0, min(size, HEAD))
+    head = file.pread(0, min(file.size, HEAD))
     if head.startswith(b"\x1f\x8b"):
-        return _gzipped(head)
+        return _gzipped(file, head)
     if is_table(file):
         return Probed(CHECKPOINT_V1 if checkpoint_v1.is_v1(file) else INDEX)
-    for offset, signature, what, hint in _SIGNATURES:
-        if head.startswith(signature, offset):
-            return _foreign(what, hint)
+    for hint, signatures in _SIGNATURES.items():
+        for signature, what in signatures:
+            if head.startswith(signature):
+                return _foreign(what, hint)
+    if head.startswith(b"RIFF"):
+        return _foreign(_RIFF.get(head[8:12], "a sound or video file (RIFF)"), _OTHER_TOOL)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _zip(file, head)
-    if head.startswith(_HDF5) or any(head.startswith(_HDF5, offset) for offset in (512, 1024, 2048, 4096)):
-        return _hdf5(head)
-    return _of_content(head, size)
+        from tfexplore.formats.probe_zip import zip_names
+
+        return _zip(zip_names(file, head))
+    return _of_content(file, head)
 
 
-def _of_content(head: bytes, size: int) -> Probed:
-    """Messages, records and texts, which have no signature of their own."""
-    kind = message_kind(head, size)
+def _of_content(source: Source, head: bytes, *, cut: bool = False) -> Probed:
+    """Messages, records and texts, which have no signature at their beginning.
+
+    Args:
+        source: the bytes.
+        head: the first of them.
+        cut: whether they are the first of more that is not known.
+    """
+    kind = message_kind(source, head)
     if kind in _PARTS:
         return _foreign(*_PARTS[kind])
-    if kind is not None:
+    if kind is not None and kind != OTHER:
         return Probed(kind)
+    if head.startswith(b"TFL3", 4):
+        return _foreign("a TensorFlow Lite model", _CONVERTED)
+    if head.startswith(b"ustar", 257):
+        return _foreign("a tar archive", "unpack it (tar xf) and open the folder inside")
+    if any(head.startswith(_HDF5, offset) for offset in (0, 512, 1024, 2048, 4096)):
+        return _hdf5(head)
     if _is_record(head):
         events = b"brain.Event:" in head[:64]
         return _foreign(
@@ -148,10 +187,12 @@ def _of_content(head: bytes, size: int) -> Probed:
             "open it with tensorboard --logdir" if events else "it holds examples, not a model",
         )
     if len(head) > 10 and head[8:10] in (b'{"', b"{ ", b"{\n") and int.from_bytes(head[:8], "little") < 100 << 20:
-        return _foreign("weights in the safetensors format", _OTHER_TOOL)
-    if _PICKLE.match(head):
+        return _foreign("weights in the safetensors format", _WEIGHTS)
+    if head.startswith(_PICKLES):
         return _foreign("a Python pickle", "it runs code when it is loaded: tfexplore opens none")
-    return _text(head, size)
+    if len(head) >= 8 and not any(head):
+        return _foreign("a file that begins with zeros only, as a broken copy leaves it", "copy or download it again")
+    return _text(head, cut or source.size > len(head), is_message=kind == OTHER)
 
 
 def _is_record(head: bytes) -> bool:
@@ -159,15 +200,17 @@ def _is_record(head: bytes) -> bool:
     return len(head) >= 12 and struct.unpack_from("<I", head, 8)[0] == mask(crc32c(head[:8]))
 
 
-def _gzipped(head: bytes) -> Probed:
+def _gzipped(file: RandomAccessFile, head: bytes) -> Probed:
     try:
-        inside = zlib.decompressobj(31).decompress(head, HEAD)
+        found, inside = _of_unpacked(head, HEAD)
+        if found.sentence.startswith(UNKNOWN) and len(inside) == HEAD:
+            # What tells a message apart may lie behind a large part of it.
+            more, _ = _of_unpacked(file.pread(0, min(file.size, _MOST_UNPACKED)), _MOST_UNPACKED)
+            found = more if more.kind != FOREIGN else found
     except zlib.error:
         return _foreign("a damaged gzip file", "copy or download it again")
     if not inside:
         return _foreign("a gzip file with nothing in it", "copy or download it again")
-    # How long it is unpacked is not known before all of it is.
-    found = _of_content(inside, 1 << 62)
     if found.kind in (FOREIGN, CHECKPOINT_STATE):
         tar = inside.startswith(b"ustar", 257)
         what = found.sentence or "a checkpoint state file"
@@ -177,41 +220,31 @@ def _gzipped(head: bytes) -> Probed:
     return found._replace(gzipped=True)
 
 
+def _of_unpacked(packed: bytes, most: int) -> tuple[Probed, bytes]:
+    """What is packed, and its first bytes, `most` at most.
+
+    Raises:
+        zlib.error: the packing is damaged before these.
+    """
+    unpacker = zlib.decompressobj(31)
+    inside = unpacker.decompress(packed, most)
+    return _of_content(Unpacked(inside), inside[:HEAD], cut=not unpacker.eof), inside
+
+
 # -- archives --
 
 
-def _zip(file: RandomAccessFile, head: bytes) -> Probed:
-    names = _zip_names(file) or _local_names(head)
+def _zip(names: list[bytes]) -> Probed:
+    last = {name.rpartition(b"/")[2] for name in names}
+    if not last.isdisjoint((b"saved_model.pb", b"saved_model.pbtxt")):
+        return _foreign("a zip archive with a SavedModel inside", "unzip it first and open the folder inside")
     if any(name in names for name in (b"config.json", b"metadata.json", b"model.weights.h5")):
         return _foreign("a Keras archive (.keras)", f"load it in Keras, then {_EXPORT}")
-    if any(name.endswith(b"data.pkl") for name in names):
-        return _foreign("a PyTorch archive", _OTHER_TOOL)
+    if any(name.endswith(b"data.pkl") for name in last):
+        return _foreign("a PyTorch archive", f"load it in PyTorch: {_OTHER_TOOL}")
     if names and all(name.endswith(b".npy") for name in names):
-        return _foreign("an archive of NumPy arrays (.npz)", _OTHER_TOOL)
+        return _foreign("an archive of NumPy arrays (.npz)", "look at it with numpy.load(FILE)")
     return _foreign("a zip archive", _UNPACK)
-
-
-def _zip_names(file: RandomAccessFile) -> list[bytes]:
-    """The names in a zip archive's central directory, as far as its last 64 KiB tell."""
-    size = min(file.size, HEAD)
-    tail = file.pread(file.size - size, size)
-    names = []
-    position = tail.find(b"PK\x01\x02")
-    while 0 <= position <= len(tail) - 46:
-        length, extra, comment = struct.unpack_from("<HHH", tail, position + 28)
-        names.append(tail[position + 46 : position + 46 + length])
-        position += 46 + length + extra + comment
-        if tail[position : position + 4] != b"PK\x01\x02":
-            break
-    return names
-
-
-def _local_names(head: bytes) -> list[bytes]:
-    """The name of the first member: all that a cut-off archive tells."""
-    if len(head) < 30:
-        return []
-    length = struct.unpack_from("<H", head, 26)[0]
-    return [head[30 : 30 + length]]
 
 
 def _hdf5(head: bytes) -> Probed:
@@ -223,34 +256,52 @@ def _hdf5(head: bytes) -> Probed:
 # -- text --
 
 
-def _text(head: bytes, size: int) -> Probed:
+def _text(head: bytes, cut: bool, *, is_message: bool) -> Probed:
+    """Texts, and what is nothing that is known."""
     stripped = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     lower = stripped[:256].lower()
-    kind = text_kind(head)
-    if kind is not None:
-        return Probed(kind + TEXT)
+    if re.match(rb"(all_)?model_checkpoint_path(s)?\s*:", stripped):
+        return Probed(CHECKPOINT_STATE)
+    if stripped[:1].isalpha() or stripped.startswith((b"_", b"#")):
+        from tfexplore.formats.text_root import text_root
+
+        root = text_root(stripped)
+        if root == "GraphDef" and re.search(rb"\bcalculator ?:", stripped[:4096]):
+            return _foreign("a MediaPipe graph", _OTHER_TOOL)
+        if root is not None:
+            return Probed(_ROOTS[root] + TEXT)
     if lower.startswith((b"<!doctype html", b"<html", b"<head")):
         return _foreign("an HTML page, perhaps a failed download", _DOWNLOAD)
     if lower.startswith((b"<?xml", b"<svg")):
         return _foreign("an XML file", _OTHER_TOOL)
     if b"/annex/objects/" in stripped[:256]:
         return _foreign("a git-annex pointer in place of the file", "run: git annex get")
-    if re.match(rb"(all_)?model_checkpoint_path(s)?\s*:", stripped):
-        return Probed(CHECKPOINT_STATE)
-    if not _is_text(head, size):
-        return _foreign(f"{UNKNOWN}: its first bytes are {head[:8].hex(' ')}", _OTHER_TOOL)
+    if not _is_text(head, cut):
+        message = "a protobuf message that is no SavedModel, MetaGraph or GraphDef"
+        what = message if is_message else f"its first bytes are {head[:8].hex(' ')}"
+        return _foreign(f"{UNKNOWN}: {what}", _OTHER_TOOL)
     if stripped.startswith((b"{", b"[")):
         return _json(head)
     if re.search(rb"^(import|from|def|class) ", stripped[:4096], re.M):
         return _foreign("a Python source file", _OTHER_TOOL)
+    if _is_table_of_text(head, cut):
+        return _foreign("a table in a text file (CSV)", _DATA)
     return _foreign("a text file", _OTHER_TOOL)
 
 
-def _is_text(head: bytes, size: int) -> bool:
+def _is_table_of_text(head: bytes, cut: bool) -> bool:
+    """Whether each of the first lines has the same number of the same delimiter."""
+    lines = head[:HEAD].splitlines()
+    lines = (lines[:-1] if cut else lines)[:20]
+    counts = ({line.count(delimiter) for line in lines} for delimiter in (b",", b"\t", b";"))
+    return len(lines) > 1 and any(len(found) == 1 and found != {0} for found in counts)
+
+
+def _is_text(head: bytes, cut: bool) -> bool:
     try:
         words = head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if size <= len(head) or error.start < len(head) - 4:
+        if not cut or error.start < len(head) - 4:
             return False
         words = head[: error.start].decode("utf-8")
     return not any(character < " " and character not in "\t\n\r\f" for character in words)
@@ -258,9 +309,14 @@ def _is_text(head: bytes, size: int) -> bool:
 
 def _json(head: bytes) -> Probed:
     if b'"graph-model"' in head or b'"layers-model"' in head or b'"modelTopology"' in head:
-        return _foreign("a TensorFlow.js model", "open the SavedModel that it was converted from")
+        return _foreign("a TensorFlow.js model", _CONVERTED)
     if b'"weight_map"' in head:
         return _foreign("the map of a model's sharded weights", f"load them in Keras, then {_EXPORT}")
+    if b'"class_name"' in head and b'"config"' in head:
+        return _foreign(
+            "a Keras model's configuration (JSON), without its weights",
+            f"build the model in Keras, load its weights, then {_EXPORT}",
+        )
     return _foreign("a JSON file", _OTHER_TOOL)
 
 

@@ -27,6 +27,10 @@ _ROOTS: dict[bytes, Root] = {
 }
 
 
+# As many fields tell what a message is.
+_MAX_FIELDS = 1_000
+
+
 def text_root(head: bytes) -> Root | None:
     """Which message a file is in text format, by the names of its first fields; None where it looks like none.
 
@@ -34,20 +38,33 @@ def text_root(head: bytes) -> Root | None:
         head: the first bytes of the file, 64 KiB for instance.
     """
     source = TextSource([head], None, None)
-    while at_name(source):
+    for _ in range(_MAX_FIELDS):
+        if not at_name(source):
+            return None
         name = source.word()
         colon = source.peek() == b":"
         if colon:
             source.pos += 1
-        value = source.peek()
         if name == b"saved_model_schema_version" and colon:
             return "SavedModel"
-        if name in _ROOTS and (value in (b"{", b"<") or (colon and value == b"[")):
+        value = source.peek()
+        if name in _ROOTS and _is_message(source):
             return _ROOTS[name]
-        if not colon and value not in (b"{", b"<"):
+        if not colon and value not in (b"{", b"<", b"["):
             return None
         if not skip_value(source):
             return None
         if source.peek() in (b",", b";"):
             source.pos += 1
     return None
+
+
+def _is_message(source: TextSource) -> bool:
+    """Whether a message is next, or a list of such; where it is a list, goes into it."""
+    if source.peek() == b"[":
+        start = source.pos
+        source.pos += 1
+        found = source.peek() in (b"{", b"<", b"]")
+        source.pos = start
+        return found
+    return source.peek() in (b"{", b"<")

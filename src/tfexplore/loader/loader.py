@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.detail import Detail
     from tfexplore.core.model import Model
+    from tfexplore.core.scan_finding import Finding
     from tfexplore.core.sections import Options, Row
 
 DETAIL = "detail"
 ENTER = "enter"
 OPEN = "open"
+# Findings are handed over so often.
+_BATCH_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,42 @@ class Loader:
         try:
             async for rows in stream:
                 yield rows
+        finally:
+            await stream.aclose()
+
+    async def findings(
+        self,
+        model: Model,
+        *,
+        channel: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> AsyncIterator[list[Finding]]:
+        """What a scan of the model finds, in batches as they are found; see `core.scan.scan`.
+
+        Raises:
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Iterator[list[Finding]]:
+            from tfexplore.core.scan import scan
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("scanning", done, total))
+
+            batch: list[Finding] = []
+            told = time.monotonic()
+            for finding in scan(model, cancel=context.cancel, progress=report):
+                batch.append(finding)
+                if time.monotonic() - told > _BATCH_SECONDS:
+                    yield batch
+                    batch, told = [], time.monotonic()
+            if batch:
+                yield batch
+
+        stream: Any = self.tasks.stream(job, channel=channel, on_progress=on_progress)
+        try:
+            async for batch in stream:
+                yield batch
         finally:
             await stream.aclose()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual import events, on, work
@@ -17,10 +19,14 @@ from tfexplore.core import text
 from tfexplore.core.subjects import FoundSubject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
-from tfexplore.tui.session import Session, Topic
+from tfexplore.tui.session import Session
+from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.bars import HeaderBar, KeyBar
 from tfexplore.tui.widgets.detail_pane import DetailPane
+from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
+from tfexplore.tui.widgets.safety_list import SafetyList
+from tfexplore.tui.widgets.tab_bar import KEYS, NAMES, TabBar
 
 INTERRUPTED = 130
 # From the last move of the cursor to the reading of the details.
@@ -40,6 +46,17 @@ class ExplorerApp(App[None]):
         # With priority, because the screen's own Tab is bound without a place in the line of keys.
         Binding(
             "tab,shift+tab", "other_pane", "Other pane", priority=True, id="app.pane", tooltip="Go to the other pane"
+        ),
+        *(
+            Binding(
+                ",".join(keys),
+                f"tab('{tab.value}')",
+                NAMES[tab],
+                show=False,
+                id=f"app.tab_{tab.value}",
+                tooltip=f"The tab {NAMES[tab]}",
+            )
+            for tab, keys in KEYS.items()
         ),
         Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
         Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
@@ -74,9 +91,11 @@ class ExplorerApp(App[None]):
     def compose(self) -> ComposeResult:
         """Header, two panes, keys."""
         yield HeaderBar(self.session, id="header")
+        yield TabBar(self.session, id="tabs")
         yield Static("tfexplore needs 60 columns and 15 rows.", id="too-small", markup=False)
         with Container(id="panes"):
             yield ModelTree(self.session, id="tree")
+            yield SafetyList(self.session, id="safety")
             yield DetailPane(self.session, id="detail")
         yield KeyBar(id="keys")
 
@@ -117,20 +136,44 @@ class ExplorerApp(App[None]):
         base = self.screen_stack[0]
         if topic is Topic.HEADER:
             base.query_one(HeaderBar).refresh()
+            if base.query_one(TabBar).display != (len(self.session.tabs) > 1):
+                self._arrange()
             return
         if topic is Topic.LIST:
             self._arrange()
             base.query_one(HeaderBar).refresh()
             self._cursor_moved()
+        if topic is Topic.TAB:
+            self._arrange()
+            base.query_one(TabBar).refresh()
+            return
+        if topic is Topic.SAFETY:
+            base.query_one(SafetyList).update_lines()
+            self.refresh_bindings()
+            return
         pane = base.query_one(DetailPane) if topic is Topic.DETAIL else base.query_one(ModelTree)
         pane.update_lines()
         if topic is not Topic.ROWS:
             pane.show_cursor()
 
     def _arrange(self) -> None:
-        """Gives the list of models, or the model, its room and its keys."""
-        self.screen_stack[0].query_one("#panes").set_class(self.session.in_list, "-list")
+        """Gives the list of models, or the model's tab, its room and its keys."""
+        base = self.screen_stack[0]
+        base.query_one("#panes").set_class(self.session.in_list, "-list")
+        base.query_one(TabBar).display = len(self.session.tabs) > 1
+        base.query_one(TabBar).refresh()
+        is_safe = self.session.tab is Tab.SAFETY
+        left, other = self._left, base.query_one(ModelTree if is_safe else SafetyList)
+        had_focus = other.has_focus
+        left.display, other.display = True, False
+        if had_focus:
+            left.focus()
         self.refresh_bindings()
+
+    @property
+    def _left(self) -> LineView:
+        """The pane whose cursor the details follow."""
+        return self.screen_stack[0].query_one(SafetyList if self.session.tab is Tab.SAFETY else ModelTree)
 
     # -- the list of models --
 
@@ -170,9 +213,49 @@ class ExplorerApp(App[None]):
         if self.session.leave():
             self.query_one(ModelTree).focus()
 
+    # -- tabs --
+
+    def action_tab(self, name: str) -> None:
+        """Goes to a tab."""
+        if not self.session.show_tab(Tab(name)):
+            return
+        self._left.focus()
+        if self.session.tab is Tab.SAFETY:
+            self.scan()
+        self.show_row()
+
+    @on(TabBar.Chosen)
+    def _tab_chosen(self, message: TabBar.Chosen) -> None:
+        self.action_tab(message.tab.value)
+
+    @on(SafetyList.ScanRequested)
+    @work(exclusive=True, group="scan", description="scanning the model")
+    async def scan(self) -> None:
+        """Looks for what the model could do to this machine."""
+        safety = self.session.safety
+        if safety is not None:
+            await safety.scan()
+            if self.session.safety is safety:
+                self.show_row()
+
+    @on(SafetyList.NodeRequested)
+    @work(exclusive=True, group="detail", description="looking for a node")
+    async def show_finding(self) -> None:
+        """Shows the node that the finding under the cursor is about."""
+        if self._debounce is not None:  # its details are the place to come back to
+            self._debounce.stop()
+        await self.session.read_pointed_at()
+        subject = await self.session.node_of_finding()
+        if subject is None:
+            self.notify("No pane leads to it: its details tell what is known.", markup=False, timeout=4)
+            return
+        self.query_one(DetailPane).focus()
+        await self.session.follow(subject)
+
     # -- the tree --
 
     @on(ModelTree.CursorMoved)
+    @on(SafetyList.CursorMoved)
     def _cursor_moved(self) -> None:
         if self._debounce is not None:
             self._debounce.stop()
@@ -180,13 +263,8 @@ class ExplorerApp(App[None]):
 
     @work(exclusive=True, group="detail", description="reading a detail")
     async def show_row(self) -> None:
-        """Shows the details of the row under the cursor."""
-        subject = self.session.subject_at(self.session.cursor)
-        if subject is not None and (
-            self.session.trail or self.session.shown is None or self.session.shown.subject is not subject
-        ):
-            self.session.start_detail(subject)
-        await self.session.read_detail()
+        """Shows the details of what the cursor stands on."""
+        await self.session.read_pointed_at()
 
     @on(ModelTree.ExpandRequested)
     def _expand_requested(self, message: ModelTree.ExpandRequested) -> None:
@@ -237,7 +315,7 @@ class ExplorerApp(App[None]):
     @on(DetailPane.BackRequested)
     def _back_requested(self) -> None:
         if not self.session.back():
-            self.query_one(ModelTree).focus()
+            self._left.focus()
 
     # -- manners --
 
@@ -247,8 +325,7 @@ class ExplorerApp(App[None]):
 
     def action_other_pane(self) -> None:
         """Goes to the other pane."""
-        other = ModelTree if isinstance(self.focused, DetailPane) else DetailPane
-        self.query_one(other).focus()
+        (self._left if isinstance(self.focused, DetailPane) else self.query_one(DetailPane)).focus()
 
     def action_help(self) -> None:
         """Shows what the focused pane is for, and every key."""
@@ -261,7 +338,8 @@ class ExplorerApp(App[None]):
             if in_list
             else (pane.HELP if pane is not None else None) or "Look into a model by keyboard."
         )
-        title = "The tree" if isinstance(pane, ModelTree) else "The details" if isinstance(pane, DetailPane) else "Help"
+        titles = ((ModelTree, "The tree"), (DetailPane, "The details"), (SafetyList, "Safety"))
+        title = next((title for kind, title in titles if isinstance(pane, kind)), "Help")
         self.push_screen(HelpScreen(help_content(title, purpose, self.screen.active_bindings.items())))
 
     def action_cancel(self) -> None:
@@ -287,6 +365,9 @@ class ExplorerApp(App[None]):
         yield SystemCommand("Cancel", "Cancel what is being read", self.action_cancel)
         if self.session.can_leave:
             yield SystemCommand("Models", "Back to the list of models", self.action_leave_model)
+        for tab in self.session.tabs:
+            go = partial(self.action_tab, tab.value)
+            yield SystemCommand(f"Tab {NAMES[tab]}", f"Key {KEYS[tab][0]} or {KEYS[tab][1]}", go)
         yield from super().get_system_commands(screen)
 
     def on_unmount(self, event: events.Unmount) -> None:
@@ -319,6 +400,8 @@ def run_app(path: str, *, as_collection: bool = False) -> int:
         Exception: the application crashed.
     """
     app = ExplorerApp(path, as_collection=as_collection)
+    # What was imported stays to the end: a search for garbage need not look at it each time.
+    gc.freeze()
     app.run()
     if app.crash is not None:
         raise app.crash

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from tfexplore.core import text
-from tfexplore.core.detail import Block, Detail, Line
 from tfexplore.core.model import COLLECTION
 from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
+from tfexplore.tui.details import Details
+from tfexplore.tui.header_facts import header_facts
 from tfexplore.tui.listing import Listing, row_key
 from tfexplore.tui.outline import PAGE, Node, Outline, Row
+from tfexplore.tui.topics import Tab, Topic
 
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
+    from tfexplore.tui.safety import Safety
 
-# From asking for a detail to saying so, in seconds.
-_SLOW = 0.3
+# From leaving a model to giving its memory back, in seconds: the list is drawn first.
+_COLLECT_AFTER = 0.1
 _OPENED_FIRST = ("section", "signature")
 
 
-class Topic(Enum):
-    """What has changed, told to whoever draws it."""
-
-    HEADER = "header"
-    LIST = "list"
-    ROWS = "rows"
-    CURSOR = "cursor"
-    DETAIL = "detail"
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the detail pane shows: a subject, its detail once it is read, and the line of the cursor."""
-
-    subject: Subject
-    detail: Detail | None = None
-    line: int = 0
-
-
-class Session:
+class Session(Details):
     """One opened path: a model, or a folder's list of models and the one that was opened from it.
 
     Args:
@@ -61,28 +44,27 @@ class Session:
         entered: the model that was opened from the list; None while the list itself is shown.
         outline: the tree's rows.
         cursor: the row of the tree's cursor.
-        status: a few words about what is going on, empty when nothing is.
-        trail: what Backspace goes back to, oldest first.
+        tab: which tab is shown.
+        safety: the scan of the model; None before its tab was opened.
     """
 
     def __init__(
         self, path: str, loader: Loader, tell: Callable[[Topic], None], *, as_collection: bool = False
     ) -> None:
+        super().__init__(loader, tell)
         self.path = path
         self.as_collection = as_collection
-        self.loader = loader
-        self._tell = tell
         self.model: Model | None = None
         self.listing: Listing | None = None
         self.entered: FoundSubject | None = None
         self.entering: FoundSubject | None = None
         self.outline = Outline()
         self.cursor = 0
-        self.status = ""
-        self.shown: Shown | None = None
-        self.trail: list[Shown] = []
+        self.tab = Tab.EXPLORE
+        self.safety: Safety | None = None
         self._loading: set[tuple[int, int]] = set()
         self._facts: list[str] = []
+        self._totals = True  # whether the headings show what a large model leaves out at first
 
     # -- opening --
 
@@ -121,7 +103,9 @@ class Session:
 
     async def _show(self, model: Model, roots: Page) -> None:
         """Shows a model that is open."""
-        self._facts = _facts(model)
+        self._forget_tabs()
+        self._totals = model.loaded
+        self._facts = header_facts(model)
         self.outline = Outline(roots.items)
         self.cursor = 0
         self._tell(Topic.ROWS)
@@ -136,17 +120,19 @@ class Session:
             Cancelled: it was cancelled: the rows stay as they are.
         """
         model = self.model
-        if model is None or model.loaded:
+        if model is None or self._totals:
             return
         try:
-            await self.loader.complete(model, self._progress)
+            if not model.loaded:
+                await self.loader.complete(model, self._progress)
             roots = await self.loader.roots(model)
         finally:
             self._say("")
         if self.model is not model:
             return
+        self._totals = True
         at = self.row_at_cursor()
-        self._facts = _facts(model)
+        self._facts = header_facts(model)
         self.outline.refresh(roots.items)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
@@ -241,15 +227,14 @@ class Session:
         if self.model is not None:
             self.model.close()
         self.entered = None
+        self._forget_tabs()
         self.trail.clear()
         self.shown = None
         self._say("")
         self._draw_list()
+        # Models hold rows that hold models; Python looks for such circles only after many new objects.
+        asyncio.get_running_loop().call_later(_COLLECT_AFTER, gc.collect)
         return True
-
-    def _say(self, status: str) -> None:
-        self.status = status
-        self._tell(Topic.HEADER)
 
     @property
     def title(self) -> str:
@@ -263,6 +248,58 @@ class Session:
     def facts(self) -> str:
         """What the header says of the model: kind, tag-set, how much it holds."""
         return " · ".join(self._facts)
+
+    # -- tabs --
+
+    @property
+    def tabs(self) -> tuple[Tab, ...]:
+        """The tabs that the model has: one without a graph can only be looked at."""
+        return tuple(Tab) if self.model is not None and self.model.meta_graphs else (Tab.EXPLORE,)
+
+    def show_tab(self, tab: Tab) -> bool:
+        """Goes to a tab; tells whether it was another one, and there is such a one."""
+        if tab is self.tab or tab not in self.tabs:
+            return False
+        assert self.model is not None
+        self.tab = tab
+        if tab is Tab.SAFETY and self.safety is None:
+            from tfexplore.tui.safety import Safety
+
+            self.safety = Safety(self.model, self.loader, lambda: self._tell(Topic.SAFETY))
+        self._tell(Topic.TAB)
+        return True
+
+    def _forget_tabs(self) -> None:
+        self.safety = None
+        if self.tab is not Tab.EXPLORE:
+            self.tab = Tab.EXPLORE
+            self._tell(Topic.TAB)
+
+    async def node_of_finding(self) -> Subject | None:
+        """The node of the finding under the cursor; None where no pane leads to it, or its graph cannot be read."""
+        from tfexplore.core.detail_scan import node_of
+
+        if self.model is None or self.safety is None or self.safety.cursor >= len(self.safety.findings):
+            return None
+        model, finding = self.model, self.safety.findings[self.safety.cursor]
+        try:
+            return await self.loader.tasks.run(lambda _: node_of(model, finding))
+        except (Cancelled, ModelError):
+            return None
+
+    async def read_pointed_at(self) -> None:
+        """Shows the details of what the cursor of the shown tab stands on."""
+        subject = self.pointed_at
+        if subject is not None and (self.trail or self.shown is None or self.shown.subject != subject):
+            self.start_detail(subject)
+        await self.read_detail()
+
+    @property
+    def pointed_at(self) -> Subject | None:
+        """What the cursor of the shown tab stands on."""
+        if self.tab is Tab.SAFETY and self.safety is not None:
+            return self.safety.subject
+        return self.subject_at(self.cursor)
 
     # -- the tree --
 
@@ -319,6 +356,8 @@ class Session:
         self.outline.expand(node, page.total)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
+        if self.model is not None and self.model.loaded:  # reading this branch may have read what was left out
+            await self.complete()
 
     def collapse(self, node: Node) -> None:
         """Closes a branch; a cursor below it goes to its row."""
@@ -374,59 +413,6 @@ class Session:
         parent.keep_page(page, found.items)
         self._tell(Topic.ROWS)
 
-    # -- the detail pane --
-
-    def start_detail(self, subject: Subject) -> None:
-        """Shows a subject of the tree: nothing to go back to."""
-        self.trail.clear()
-        self.shown = Shown(subject)
-
-    async def read_detail(self) -> None:
-        """Reads the detail of what is shown, where that has not been done; a newer call makes an older one stale."""
-        shown = self.shown
-        if shown is None or shown.detail is not None:
-            return
-        loop = asyncio.get_running_loop()
-        # Most details are there at once; a word about each would only flicker.
-        slow = loop.call_later(_SLOW, self._say, "reading the details (Escape cancels)")
-        try:
-            detail = await self.loader.detail(shown.subject)
-        except Cancelled:
-            if self.shown is not shown:
-                return
-            detail = _message(
-                "cancelled", "Reading the details was cancelled. Go to another row and back to read them."
-            )
-        except ModelError as error:
-            detail = _message("cannot be shown", text.visible(str(error)))
-        finally:
-            slow.cancel()
-            if loop.time() >= slow.when():
-                self._say("")
-        if self.shown is shown:
-            self.shown = Shown(shown.subject, detail, shown.line)
-            self._tell(Topic.DETAIL)
-
-    def move_line(self, line: int) -> None:
-        """Moves the detail pane's cursor."""
-        if self.shown is not None:
-            self.shown = Shown(self.shown.subject, self.shown.detail, line)
-
-    async def follow(self, subject: Subject) -> None:
-        """Goes from the shown subject to another; `back` returns."""
-        if self.shown is not None:
-            self.trail.append(self.shown)
-        self.shown = Shown(subject)
-        await self.read_detail()
-
-    def back(self) -> bool:
-        """Goes back to what was shown before; tells whether there was anything."""
-        if not self.trail:
-            return False
-        self.shown = self.trail.pop()
-        self._tell(Topic.DETAIL)
-        return True
-
     # -- ending --
 
     def cancel(self) -> bool:
@@ -446,32 +432,3 @@ class Session:
         self.loader.close()
         if self.model is not None:
             self.model.close()
-
-
-def _message(title: str, sentence: str) -> Detail:
-    return Detail(title, "Note", (Block("", (Line("", sentence),)),))
-
-
-def _facts(model: Model) -> list[str]:
-    """Kind, tag-set, variables and sizes; what they need the tree's first level has read already."""
-    parts = [model.kind_name]
-    if len(model.meta_graphs) == 1:
-        meta_graph = model.meta_graphs[0]
-        if not meta_graph.is_lone_graph:
-            parts.append(text.visible(",".join(meta_graph.tags)) or "(no tags)")
-        try:
-            parameters = sum(variable.parameters for variable in meta_graph.counted_variables)
-            used, stored = len(meta_graph.counted_variables), len(meta_graph.variables)
-            counted = text.plural(stored, "variable") if used == stored else f"{used:,} of {stored:,} variables used"
-            parts.append(f"{counted}, {text.short_count(parameters)} parameters")
-        except ModelError:  # the tree says so in the heading's place
-            parts.append("variables cannot be read")
-    elif model.meta_graphs:
-        parts.append(text.plural(len(model.meta_graphs), "MetaGraph"))
-    elif model.checkpoint is not None and model.checkpoint.bundle.loaded:
-        parts.append(text.plural(len(model.checkpoint.keys), "key"))
-    if model.checkpoint_files:
-        parts.append(text.plural(len(model.checkpoint_files), "checkpoint"))
-    if model.meta_graphs:
-        parts.append(text.size(model.file_bytes))
-    return parts

@@ -1,0 +1,24 @@
+"""What may be shown, and what may have changed."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Tab(Enum):
+    """A tab of the explorer."""
+
+    EXPLORE = "explore"
+    SAFETY = "safety"
+
+
+class Topic(Enum):
+    """What has changed, told to whoever draws it."""
+
+    HEADER = "header"
+    LIST = "list"
+    ROWS = "rows"
+    CURSOR = "cursor"
+    DETAIL = "detail"
+    SAFETY = "safety"
+    TAB = "tab"

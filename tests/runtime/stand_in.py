@@ -1,0 +1,157 @@
+"""A child in the standard library alone, started by the launcher in place of `run.py serve`.
+
+It speaks the protocol with code of its own, and misbehaves as the request's method says.
+"""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+told = json.loads(sys.argv[2])
+answers = told["answers"]
+requests = os.fdopen(told["requests"], "rb")
+
+
+def send(header, body=b""):
+    text = json.dumps(header).encode()
+    data = struct.pack("<4sIQ", b"TFX1", len(text), len(body)) + text + body
+    while data:
+        data = data[os.write(answers, data) :]
+
+
+def receive():
+    start = requests.read(16)
+    if not start:
+        sys.exit(0)
+    _, header, body = struct.unpack("<4sIQ", start)
+    return json.loads(requests.read(header)), requests.read(body)
+
+
+def answer(number, value, **more):
+    send({"type": "result", "id": number, "value": value, **more})
+
+
+def work(number, method, params, body):
+    if method == "echo":
+        send({"type": "progress", "id": number, "what": "echoing", "done": 1, "total": 2})
+        answer(number, {"params": params, "pid": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ)})
+    elif method == "body":
+        tensors = [{"name": "x", "dtype": "uint8", "shape": [len(body)], "bytes": len(body)}]
+        send({"type": "result", "id": number, "value": {}, "tensors": tensors}, body)
+    elif method == "fail":
+        send({"type": "failure", "id": number, "kind": "invalid_argument", "message": "no"})
+    elif method == "signal":
+        print("I am about to fall")
+        sys.stdout.flush()
+        os.kill(os.getpid(), params["number"])
+        time.sleep(60)
+    elif method == "exit":
+        os._exit(params["code"])
+    elif method == "silent":
+        while receive()[0]["type"] != "cancel" or not params.get("obedient"):
+            pass
+        send({"type": "failure", "id": number, "kind": "cancelled", "message": "cancelled"})
+    elif method == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(60)
+    elif method == "garbage":
+        os.write(answers, b"Hello, I am a library that prints to the wrong place.\n")
+        time.sleep(60)
+    elif method == "half":
+        os.write(answers, struct.pack("<4sIQ", b"TFX1", 1000, 0) + b'{"type":')
+        os._exit(0)
+    elif method == "huge":
+        os.write(answers, struct.pack("<4sIQ", b"TFX1", 10, 1 << 60))
+        time.sleep(60)
+    elif method == "closes":
+        os.close(answers)
+        time.sleep(60)
+    elif method == "stranger":
+        send({"type": "result", "id": number + 1000, "value": {}})
+        send({"type": "dance", "id": number})
+        time.sleep(60)
+    elif method == "prints":
+        line = b"x" * 65535 + b"\n"
+        for _ in range(params["bytes"] // len(line)):
+            os.write(2, line)
+        os.write(2, b"the last line\n")
+        if params.get("then") == "abort":
+            os.abort()
+        answer(number, {})
+    elif method == "spawns":
+        other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        answer(number, {"pid": other.pid})
+    elif method == "try":
+        answer(number, tried(params))
+
+
+def tried(params):
+    import socket
+
+    found = {}
+    for path in params.get("writes", []):
+        try:
+            with open(path, "w") as file:
+                file.write("x")
+            found[path] = "done"
+        except OSError as error:
+            found[path] = type(error).__name__
+    for path in params.get("reads", []):
+        try:
+            if os.path.isdir(path):
+                os.listdir(path)
+            else:
+                with open(path, "rb") as file:
+                    file.read(1)
+            found[path] = "done"
+        except OSError as error:
+            found[path] = type(error).__name__
+    for kind, port in params.get("ports", []):
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as one:
+                one.connect(("127.0.0.1", port))
+                one.send(b"hello")
+            found[kind] = "done"
+        except OSError as error:
+            found[kind] = type(error).__name__
+    for pid in params.get("kills", []):
+        try:
+            os.kill(pid, 0)
+            found[str(pid)] = "done"
+        except OSError as error:
+            found[str(pid)] = type(error).__name__
+    if "memory" in params:
+        try:
+            bytearray(params["memory"])
+            found["memory"] = "done"
+        except MemoryError:
+            found["memory"] = "MemoryError"
+    return found
+
+
+# How it fails to start, if it shall.
+fault = os.environ.get("TF_STAND_IN", "")
+if fault == "falls before hello":
+    os.kill(os.getpid(), signal.SIGSEGV)
+elif fault == "says nothing":
+    time.sleep(600)
+send({"type": "hello", "protocol": 99 if fault == "speaks another version" else 1})
+if fault == "falls after hello":
+    os.kill(os.getpid(), signal.SIGABRT)
+elif fault == "half a ready":
+    os.write(answers, struct.pack("<4sIQ", b"TFX1", 1000, 0) + b'{"type":')
+    os.kill(os.getpid(), signal.SIGKILL)
+elif fault == "lets go of its input":
+    requests.close()
+    time.sleep(600)
+while True:
+    header, body = receive()
+    if header["type"] == "configure":
+        answer(0, {"python": "0", "tensorflow": "none"})
+    elif header["type"] == "request":
+        work(header["id"], header["method"], header["params"], body)
