@@ -21,8 +21,10 @@ from core.saved_model_writer import (
     write_saved_model,
 )
 from tfexplore import demo
+from tfexplore.core.describe import describe
 from tfexplore.core.feature_spec import InputSpec, default_of, default_text, feature_specs, input_specs
 from tfexplore.core.opener import open_model
+from tfexplore.core.tree import root_items
 from tfexplore.errors import Cancelled
 from tfexplore.formats import dtypes
 from tfexplore.formats.proto import lean
@@ -650,6 +652,21 @@ def test_a_search_can_be_cancelled(tmp_path: Path) -> None:
         feature_specs(model.meta_graph(), cancel)
 
 
+def test_damaged_nodes_harm_nothing(tmp_path: Path) -> None:
+    """Every byte of a parsing node flipped, and the node cut at every byte."""
+    whole = parsing(b"one", b"one", b"none", b"one", sparse_types=types(7), Tdense=types(7), dense_shapes=shapes([]))
+    consts = [strings_const(b"none", [], 0), strings_const(b"one", [b"a"], 1)]
+    damaged = [whole[:end] for end in range(len(whole))]
+    damaged += [
+        whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(len(whole)) for bit in (1, 0x80)
+    ]
+    found = [hostile(tmp_path, [*consts, raw]) for raw in damaged]
+    names = {feature.name for specs in found for spec in specs for feature in spec.features}
+    assert names == {"a"}
+    assert any(spec.problems for specs in found for spec in specs)
+    assert all("\n" not in problem for specs in found for spec in specs for problem in spec.problems)
+
+
 def iter_chains(length: int) -> Iterator[bytes]:
     yield node(b"n0", b"Identity", [b"x"], T=attr(type=7))
     for number in range(1, length):
@@ -665,3 +682,25 @@ def test_a_long_chain_is_followed_without_recursion(tmp_path: Path) -> None:
     ]
     (spec,) = hostile(tmp_path, nodes)
     assert list(told(spec)) == ["a"]
+
+
+def test_the_tree_and_the_details_show_the_features() -> None:
+    with open_model(str(demo.FOLDER / "ranker")) as model:
+        signatures_item = next(item for item in root_items(model) if item.label == "Signatures")
+        assert signatures_item.children is not None
+        (serving,) = signatures_item.children.page(0, 1)
+        assert serving.children is not None
+        examples, *outputs = serving.children.page(0, 10)
+        assert examples.children is not None
+        assert all(item.children is None for item in outputs)
+        features = examples.children.page(0, 10)
+        assert [(item.kind, item.label, item.note) for item in features[:2]] == [
+            ("feature", "brand", "fixed"),
+            ("feature", "cid1", "fixed"),
+        ]
+        assert describe(features[0].subject).blocks[0].lines[0].value == (
+            'A fixed feature of the tf.train.Examples that examples takes: string []; without it it is "".'
+        )
+        block = describe(examples.subject).blocks[-1]
+        assert block.title == "features of its Examples"
+        assert [(line.label, line.value) for line in block.lines[:1]] == [("brand", 'fixed string [] · ""')]
