@@ -40,6 +40,14 @@ def _run(arguments: list[str]) -> int:
         from tfexplore.cli import scan
 
         return scan.run(options)
+    if options.command == "predict":
+        from tfexplore.cli import predict
+
+        return predict.run(options)
+    if options.command == "smoke":
+        from tfexplore.cli import smoke
+
+        return smoke.run(options)
     if options.command == "demo":
         from tfexplore.cli import demo
 

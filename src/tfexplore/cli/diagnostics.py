@@ -50,6 +50,15 @@ def _write(line: str) -> None:
         pass
 
 
+def redraw(line: str) -> None:
+    """A line that is drawn over again, without an end."""
+    try:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
 @contextmanager
 def exit_codes() -> Iterator[Outcome]:
     """Turns the errors of a command into a sentence and an exit code."""

@@ -10,20 +10,22 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-COMMANDS = ("show", "scan", "demo", "doctor")
+COMMANDS = ("show", "scan", "predict", "smoke", "demo", "doctor")
 
 OVERVIEW = """\
 usage: tfexplore [PATH]                   open the explorer; without PATH, on the
                                           models found below the current folder
        tfexplore show PATH [SECTION]      print a section of a model
        tfexplore scan PATH                tell what a model could do to the machine
+       tfexplore predict PATH             call a signature, a function or tensors
+       tfexplore smoke PATH               try every signature with made-up inputs
        tfexplore demo [DIR]               write the demo model and open it
        tfexplore doctor                   tell what is here to run models with
 
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
 .index or .data file, or the checkpoint state file. Of a serving base directory
 the newest version is shown, of another folder the models that lie below it.
-TensorFlow is never imported.
+Only predict and smoke start TensorFlow, in a process of its own.
 
 `tfexplore show --help` tells a command's options; ./show opens a folder called show."""
 
@@ -119,6 +121,35 @@ def _doctor_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _predict_parser() -> argparse.ArgumentParser:
+    from tfexplore.cli.run_parsers import add_predict
+
+    parser = _Parser(
+        prog="tfexplore predict",
+        description="Calls a signature, a function of the object graph, or tensors by name. The model "
+        "runs in a process of its own, in a sandbox: it reads its own files, writes nothing and has no network.",
+        epilog="Exit codes: 1 where --expect differs or the model is not trusted, 2 wrong usage, 3 the model cannot be "
+        "read, 4 TensorFlow failed.",
+        allow_abbrev=False,
+    )
+    add_predict(parser)
+    return parser
+
+
+def _smoke_parser() -> argparse.ArgumentParser:
+    from tfexplore.cli.run_parsers import add_smoke
+
+    parser = _Parser(
+        prog="tfexplore smoke",
+        description="Makes inputs for every signature by itself, calls each, and tells which ran: status, latency, "
+        "outputs, NaN. One line a signature.",
+        epilog="Exit code 1 where a signature failed or gave NaN.",
+        allow_abbrev=False,
+    )
+    add_smoke(parser)
+    return parser
+
+
 def _explore_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", nargs="?")
@@ -136,7 +167,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        makers = {"show": _show_parser, "scan": _scan_parser, "demo": _demo_parser, "doctor": _doctor_parser}
+        makers = {
+            "show": _show_parser,
+            "scan": _scan_parser,
+            "predict": _predict_parser,
+            "smoke": _smoke_parser,
+            "demo": _demo_parser,
+            "doctor": _doctor_parser,
+        }
         options = makers[command]().parse_args(arguments[1:])
         options.command = command
         return options

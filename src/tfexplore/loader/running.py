@@ -9,7 +9,7 @@ from tfexplore.core.outputs import Latency, Output, latency
 from tfexplore.errors import UsageError
 from tfexplore.runtime.arrays import pack, to_array, to_tensor
 from tfexplore.runtime.client import Runtime
-from tfexplore.runtime.records import Call, Event, Options
+from tfexplore.runtime.records import About, Call, Event, Options
 
 if TYPE_CHECKING:
     from tfexplore.core.plan import Plan, Target
@@ -35,6 +35,8 @@ class Runner:
         target: what is loaded on first need.
         options: how the child is run.
         on_event: told of progress and logs.
+        on_ready: told what runs in the child, sandbox included, before the model is loaded.
+        client: more arguments of the client's.
 
     Attributes:
         runtime: the child's client.
@@ -42,12 +44,18 @@ class Runner:
     """
 
     def __init__(
-        self, target: Target, options: Options, on_event: Callable[[Event], None] | None = None, **client: Any
+        self,
+        target: Target,
+        options: Options,
+        on_event: Callable[[Event], None] | None = None,
+        on_ready: Callable[[About], None] | None = None,
+        **client: Any,
     ) -> None:
         self.target = target
         self.runtime = Runtime(options, **client)
         self.loaded: dict[str, Any] | None = None
         self._on_event = on_event
+        self._on_ready = on_ready
         self._functions: dict[str, list[dict[str, Any]]] | None = None
 
     async def load(self, timeout: float | None = None, *, loader: str = "auto") -> dict[str, Any]:
@@ -58,7 +66,9 @@ class Runner:
             Cancelled: it was cancelled.
         """
         if self.loaded is None:
-            await self.runtime.start(self._on_event)
+            about = await self.runtime.start(self._on_event)
+            if self._on_ready is not None:
+                self._on_ready(about)
             target = self.target
             self.loaded = await self.runtime.load(
                 target.path,

@@ -1,0 +1,122 @@
+"""The options of the commands that run a model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from tfexplore.core import text
+from tfexplore.core.scripts import FORMS
+
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def seconds(value: str) -> float:
+    """A time in seconds, more than zero."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e9:
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no time in seconds")
+    return found
+
+
+def nbytes(value: str) -> int:
+    """A size: bytes, or with K, M, G or T."""
+    found = re.fullmatch(r"(\d{1,12})(?:\.(\d{1,3}))?([kmgt]?)i?b?", value.lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no size; write 4G or 500M")
+    return int(float(f"{found[1]}.{found[2] or 0}") * _SIZES[found[3]])
+
+
+def count(value: str) -> int:
+    """A whole number from 1 on."""
+    number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no number from 1 on")
+    return number
+
+
+def tolerance(value: str) -> float:
+    """A tolerance: zero or more."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no tolerance")
+    return found
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What every command that starts the child takes."""
+    parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")
+    group = parser.add_argument_group("how it is run")
+    group.add_argument(
+        "--trust", action="store_true", help="run it although `tfexplore scan` has findings of level high"
+    )
+    group.add_argument("--timeout", metavar="SECONDS", type=seconds, help="give up loading, or a call, after so long")
+    group.add_argument("--tf-python", metavar="PYTHON", help="the interpreter that has TensorFlow (default: this one)")
+    group.add_argument(
+        "--device", choices=("cpu", "gpu"), default="cpu", help="GPUs are hidden unless gpu is asked for"
+    )
+    group.add_argument("--threads", metavar="N", type=count, help="threads of each of TensorFlow's two pools")
+    group.add_argument("--memory", metavar="SIZE", type=nbytes, help="address space of the process, for instance 8G")
+    group.add_argument(
+        "--import", metavar="MODULE", dest="imports", action="append", default=[], help="a module with custom ops"
+    )
+    group.add_argument(
+        "--op-library", metavar="FILE.so", dest="op_libraries", action="append", default=[], help="a library with ops"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="no notes and no progress on standard error")
+    parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
+
+
+def add_predict(parser: argparse.ArgumentParser) -> None:
+    """The options of `predict`."""
+    parser.add_argument("path", metavar="PATH", help="a SavedModel, GraphDef or MetaGraph")
+    what = parser.add_argument_group("what is called")
+    what.add_argument("--signature", metavar="NAME", help="a signature (default: serving_default, else the only one)")
+    what.add_argument("--call", metavar="PATH", help="a function of the object graph: __call__, encoder.__call__")
+    what.add_argument(
+        "--fetch",
+        metavar="TENSOR",
+        action="append",
+        default=[],
+        help="a tensor by name, in place of a signature's outputs",
+    )
+    what.add_argument(
+        "--feed", metavar="TENSOR=VALUE", action="append", default=[], help="a value for a tensor of the main graph"
+    )
+    what.add_argument("--function", metavar="NAME", help="the function that the fetched tensors are in")
+    given = parser.add_argument_group("inputs")
+    given.add_argument(
+        "--input",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="JSON, @FILE (.json, .npy, .npz:NAME, a picture), zeros, ones or random[:SEED]; VALUE alone for one input",
+    )
+    given.add_argument("--request", metavar="FILE", help="a request as TensorFlow Serving takes it")
+    given.add_argument("--example", metavar="JSON", help="a tf.Example from its features, or @rows.jsonl")
+    given.add_argument("--tfrecord", metavar="FILE[:N]", help="the (first N) records of a TFRecord file")
+    out = parser.add_argument_group("outputs")
+    out.add_argument("--repeat", metavar="N", type=count, help="call it N more times and report latencies")
+    out.add_argument("--outdir", metavar="DIR", help="save each output there (.npy, strings as .json)")
+    out.add_argument("--overwrite", action="store_true", help="let --outdir replace files")
+    out.add_argument("--expect", metavar="FILE", help="compare with this golden JSON; exit code 1 where it differs")
+    out.add_argument("--rtol", type=tolerance, default=1e-5, metavar="X", help="relative tolerance (default: 1e-5)")
+    out.add_argument("--atol", type=tolerance, default=1e-8, metavar="X", help="absolute tolerance (default: 1e-8)")
+    out.add_argument("--as", dest="form", choices=FORMS, help="print the equivalent instead of running")
+    add_run_options(parser)
+
+
+def add_smoke(parser: argparse.ArgumentParser) -> None:
+    """The options of `smoke`."""
+    parser.add_argument("path", metavar="PATH", help="a SavedModel or MetaGraph")
+    parser.add_argument("--signature", metavar="NAME", help="only this one (default: all)")
+    parser.add_argument("--repeat", metavar="N", type=count, help="call each N more times for its latency")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the made-up floats (default: 0)")
+    add_run_options(parser)

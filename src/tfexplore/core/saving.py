@@ -1,0 +1,103 @@
+"""Outputs as files: `.npy`, strings as `.json`; nothing is replaced unless the person says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+
+from tfexplore.core.outputs import Output
+from tfexplore.core.values import to_plain
+from tfexplore.errors import UsageError
+
+_PLAIN = re.compile(r"[^\w.-]+")
+
+
+def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = False) -> list[str]:
+    """Writes each output into `folder`, which is made where it is missing.
+
+    A file is written under another name, synced and renamed. A dtype that NumPy cannot store (bfloat16, float8, int4)
+    is written as float32 or int8.
+
+    Args:
+        overwrite: files that are there already may be replaced.
+
+    Returns:
+        The paths, in the order of the outputs.
+
+    Raises:
+        UsageError: a file exists already, or cannot be written.
+    """
+    named = _names(outputs)
+    paths = [os.path.join(folder, name) for name in named]
+    try:
+        os.makedirs(folder, exist_ok=True)
+        there = [path for path in paths if os.path.lexists(path)]
+        if there and not overwrite:
+            raise UsageError(f"{there[0]} exists already; --overwrite replaces it")
+        for output, path in zip(outputs, paths, strict=True):
+            _write(output, path)
+    except OSError as error:
+        raise UsageError(f"{folder}: the outputs cannot be saved: {(error.strerror or str(error)).lower()}") from error
+    return paths
+
+
+def _names(outputs: Sequence[Output]) -> list[str]:
+    """A file name for each: no separators, no two alike."""
+    found: list[str] = []
+    for output in outputs:
+        stem = _PLAIN.sub("_", output.name).strip(".")[:100] or "output"
+        ending = ".json" if output.array.dtype.kind == "O" else ".npy"
+        name, number = stem + ending, 1
+        while name in found:
+            number += 1
+            name = f"{stem}-{number}{ending}"
+        found.append(name)
+    return found
+
+
+def _write(output: Output, path: str) -> None:
+    import numpy as np
+
+    array = output.array
+    handle, scratch = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".tfexplore-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if array.dtype.kind == "O":
+                file.write(json.dumps(_json(to_plain(array)), ensure_ascii=True).encode("ascii"))
+            else:
+                if array.dtype.kind == "V":
+                    array = array.astype("float32" if "float" in array.dtype.name else "int8")
+                np.save(file, np.asarray(array), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(scratch, 0o666 & ~_umask())
+        os.replace(scratch, path)
+    except BaseException:
+        if os.path.lexists(scratch):
+            os.unlink(scratch)
+        raise
+
+
+def _json(value: object) -> object:
+    """Strings that are not UTF-8 as `{"b64": …}`."""
+    if isinstance(value, list):
+        return [_json(part) for part in value]
+    if isinstance(value, str):
+        raw = value.encode("utf-8", "surrogateescape")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            import base64
+
+            return {"b64": base64.b64encode(raw).decode("ascii")}
+    return value
+
+
+def _umask() -> int:
+    """The mask of new files; there is no way to ask but to set it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
