@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tfexplore import __version__
@@ -46,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
             return diagnostics.DONE
         if not running.is_trusted(model, options):
             return running.FOUND
+        import asyncio
+
         return asyncio.run(_called(model, meta_graph, target, plan, options, expected))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"{meta_graph.path} has no signature to try; `tfexplore predict --fetch` runs tensors")
         if not running.is_trusted(model, options):
             return running.FOUND
+        import asyncio
+
         found = asyncio.run(_tried(meta_graph, target, signatures, options))
         if options.json:
             output.write_document(_head(model), map(_row, found), None)
