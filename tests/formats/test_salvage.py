@@ -241,6 +241,20 @@ def test_a_cut_signature_is_told_by_its_name() -> None:
     assert any("signature serve_me" in sentence for sentence in owner.damage)
 
 
+def test_marks_of_a_cut_that_are_in_the_file_are_damage() -> None:
+    """They are 0x07, which no writer leaves there, and there may be any number of them."""
+    nodes = [identity(b"node_%d" % place, b"x") for place in range(9)]
+    graph = serialized(meta_graph(nodes=nodes).graph_def)
+    for count in (1, 4, 8, 3_000_000):
+        message, damage = graph_def(graph + b"\x07" * count, path="g.pb")
+        assert list(message.node) == nodes
+        assert any(f"GraphDef: {count:,} bytes cannot be read" in str(error) for error in damage)
+    stored = meta_graph(functions=[function(b"f") + b"\x07" * 4])
+    found = MetaGraph(stored, path="m.pb", folder=None, checkpoint=None).functions.get("f")
+    assert found is not None
+    assert found.damage == ("m.pb: the end of a FunctionDef is missing",)
+
+
 @pytest.mark.parametrize("what", ["SavedModel", "MetaGraphDef", "GraphDef"])
 def test_what_is_no_such_file_is_refused(what: str) -> None:
     rnd = random.Random(3)
