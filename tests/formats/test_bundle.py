@@ -96,6 +96,17 @@ def test_names_are_data(tmp_path: Path) -> None:
             assert len(str(caught.value)) < 600
 
 
+def test_a_name_with_a_lone_surrogate_is_no_key_and_no_path(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "b", {b"\xed\xa0\x80": np.arange(3)})
+    with Bundle(str(tmp_path / "b")) as bundle:
+        assert bundle.keys == ["\udced\udca0\udc80"]
+        assert "\ud800" not in bundle
+        with pytest.raises(NotFoundError, match="has no tensor"):
+            bundle.entry("\ud800")
+    with pytest.raises(NotFoundError, match="no name has such a character"):
+        Bundle(str(tmp_path / "\ud800"))
+
+
 @given(
     st.dictionaries(st.binary(min_size=1, max_size=6), st.integers(0, 9), max_size=30), st.sampled_from([20, 262_144])
 )

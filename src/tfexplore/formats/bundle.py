@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tfexplore.errors import CorruptError, ModelError, NotFoundError, UnsupportedError
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle_entry import BundleEntry, TensorSlice, decode_entry, named
-from tfexplore.formats.bundle_index import BundleIndex, EntryBatch, encode_key
+from tfexplore.formats.bundle_index import BundleIndex, EntryBatch, encode_key, is_key
 from tfexplore.formats.files import RandomAccessFile, os_error
 from tfexplore.formats.ordered_code import WHOLE, encode_slice_key
 from tfexplore.formats.proto import DecodeError, lean
@@ -170,7 +170,7 @@ class Bundle:
         return len(self.keys)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key in self._index
+        return is_key(key) and key in self._index
 
     @property
     def slice_count(self) -> int:
@@ -192,7 +192,7 @@ class Bundle:
             NotFoundError: the bundle has no such key.
             CorruptError: the entry is not what the format asks for.
         """
-        raw = self._index.get(encode_key(key)) if key else None
+        raw = self._index.get(encode_key(key)) if key and is_key(key) else None
         if raw is None:
             raise NotFoundError(f"the checkpoint has no tensor {named(key)}", path=self.index_path)
         return self._decode(key, raw)

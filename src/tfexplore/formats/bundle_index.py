@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from tfexplore.errors import CorruptError, ModelError, UnsupportedError
 from tfexplore.formats import dtypes
@@ -45,6 +45,17 @@ def decode_key(raw: bytes) -> str:
 def encode_key(key: str) -> bytes:
     """What `decode_key` decoded."""
     return key.encode("utf-8", "surrogateescape")
+
+
+def is_key(key: object) -> TypeGuard[str]:
+    """Whether `decode_key` may have given that: it never gives a surrogate that stands for no byte."""
+    if not isinstance(key, str):
+        return False
+    try:
+        encode_key(key)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class EntryHead(NamedTuple):

@@ -50,6 +50,8 @@ class RandomAccessFile:
         try:
             # O_NONBLOCK: opening a FIFO that nobody writes to must not wait.
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except UnicodeEncodeError as error:
+            raise NotFoundError("there is no such file: no name has such a character", path=path) from error
         except ValueError as error:
             raise RefusedFileError("the path holds a NUL byte", path=path) from error
         except OSError as error:
