@@ -261,7 +261,7 @@ BAD_VALUES = {
     "another dtype": (data(b"w", whole(2), values(some("int32", 6))), "'w' has 0 values stored, expected the 6"),
     "another name": (data(b"v", whole(2), values(FLOATS)), "says that it belongs to another tensor or slice"),
     "another slice": (data(b"w", [(0, 2), (0, None)], values(FLOATS)), "belongs to another tensor or slice"),
-    "no proto": (b"\x12\xff" + b"\xff" * 9, "the values of 'w' are no SavedTensorSlices"),
+    "no proto": (b"\x12\xff" + b"\xff" * 9, "the values of 'w' cannot be read"),
     "nothing": (b"", "'w' should have 6 elements of [2, 3], but 0 bytes are stored"),
     "no tensor": (data(b"w", whole(2), b"\xff" * 9), "the values of 'w' are no SavedTensorSlices"),
 }

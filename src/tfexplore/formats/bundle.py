@@ -67,7 +67,11 @@ class Bundle:
         self._shards: OrderedDict[int, RandomAccessFile] = OrderedDict()
         self._lock = threading.Lock()
         self._index = BundleIndex(self.index_path, cancel=cancel)
-        self._open_header()
+        try:
+            self._open_header()
+        except BaseException:
+            self._index.close()
+            raise
         if self.num_shards <= _OPEN_SHARDS:
             self._open_shards()
 
@@ -79,7 +83,7 @@ class Bundle:
         if not index.first_damaged:
             raise CorruptError('the bundle\'s header (the entry with the key "") is missing', path=self.index_path)
         if index.loaded and not index.keys:
-            raise index.damage[0]
+            raise index.damage[0].without_traceback()
         self.header_damaged = True
         try:
             if index.header is not None:
@@ -365,8 +369,10 @@ class Bundle:
             return any(file.age < seconds for file in self._shards.values())
 
     def close(self) -> None:
-        """Lets go of the files; a shard that another thread is reading closes when that read ends."""
+        """Closes the files; a read that is going on in another thread is cancelled."""
         with self._lock:
+            for file in self._shards.values():
+                file.close()
             self._shards.clear()
         self._index.close()
 
