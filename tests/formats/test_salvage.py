@@ -281,6 +281,10 @@ HOSTILE = {
     "breaks": "field(0x12, field(0x12, (b'\\x0a\\x06\\x0a\\x01a\\x12\\x01b' * 9 + b'\\x0f') * (N // 73)))",
     "heads": "field(0x12, field(0x12, b'\\x0a\\x7f\\x0a\\x01a\\x12\\x01b' * (N // 8)))",
     "nested": "b'\\x12\\x7f\\x0a\\x7f' * (N // 4)",
+    "numbers": "b'\\x08\\x01' * (4 * N)",
+    "long numbers": "(b'\\x08' + b'\\x81' * 9 + b'\\x01') * (N * 8 // 11)",
+    "numbers of a graph": "field(0x12, field(0x12, b'\\x18\\x01' * (4 * N)))",
+    "numbers of a saver": "field(0x12, field(0x1a, b'\\x20\\x01\\x28\\x01\\x30\\x01' * N))",
 }
 
 

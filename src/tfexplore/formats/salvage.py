@@ -252,6 +252,7 @@ class _Walk:
                 continue
             field, begin, stop = found
             if field.wire_type != LENGTH:
+                framing.step()
                 position = stop
                 continue
             field, framed = self._frame(name, field, position, begin, stop, end, cut=cut)
