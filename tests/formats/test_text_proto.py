@@ -588,7 +588,7 @@ def test_a_text_of_which_nothing_more_can_be_made_is_given_up() -> None:
         assert len(read.damage) == 101
         assert "10,000 places in a row cannot be read" in str(read.damage[-2])
     # A few, or many between good ones, end nothing.
-    for text, count in ((good + b"}{\n" * 5_000 + good, 2), ((good + b"}{\n") * 15_000, 15_000)):
+    for text, count in ((good + b"x{}\n" * 5_000 + good, 2), ((good + b"x{}\n") * 15_000, 15_000)):
         read = read_text([text], "GraphDef", path="p")
         assert len(lean("GraphDef").FromString(read.data).node) == count
         assert "in a row" not in str(read.damage)
