@@ -248,16 +248,23 @@ class CheckpointV1:
         """
         import numpy as np
 
-        from tfexplore.formats.bundle_values import Box, TensorValue, box_of, check_readable
+        from tfexplore.formats.bundle_values import (
+            Box,
+            TensorValue,
+            box_of,
+            check_limit,
+            check_readable,
+            within_memory,
+        )
         from tfexplore.formats.slice_values import read_slice
 
         check_readable(entry, self.index_path)
         box = box_of(entry, starts, counts)
         places = self._places(entry)
-        self._check_limit(entry, box.elements, places, limit)
+        check_limit(entry, self._size(entry, box.elements, places), limit, self.prefix)
         boxes = {part: Box(part.starts, _part_shape(part, entry.shape)) for part in places}
         self._check_covered(entry, box, boxes)
-        try:
+        with within_memory(entry, self.prefix):
             array: Any = np.empty(box.counts, dtypes.numpy_dtype(entry.dtype))
             filled = np.zeros(box.counts, np.bool_)
             checked = True
@@ -276,10 +283,6 @@ class CheckpointV1:
                 filled[target] = True
                 array[target] = values
                 checked &= good
-        except MemoryError as error:
-            raise UnsupportedError(
-                f"{named(entry.key)} does not fit into memory", path=self.prefix, hint="read a slice of it"
-            ) from error
         return TensorValue(array, "good" if checked else "unverified", entry.dtype, entry.shape, box.starts)
 
     def _places(self, entry: BundleEntry) -> dict[TensorSlice, Part]:
@@ -323,19 +326,13 @@ class CheckpointV1:
             )
         raise CorruptError(f"the slices of {named(entry.key)} do not cover it just once", path=self.index_path)
 
-    def _check_limit(
-        self, entry: BundleEntry, elements: int, places: dict[TensorSlice, Part], limit: int | None
-    ) -> None:
+    def _size(self, entry: BundleEntry, elements: int, places: dict[TensorSlice, Part]) -> int:
+        """The bytes that so many elements of a tensor take in memory."""
         size = elements * dtypes.itemsize(entry.dtype)
         if not dtypes.itemsize(entry.dtype):
             stored = sum(self._table(shard).places[key].size for shard, key in places.values())
             size = stored + _STRING_COST * entry.elements
-        if limit is not None and size > limit:
-            raise UnsupportedError(
-                f"{named(entry.key)} takes {size:,} bytes in memory, more than the {limit:,} that are read at once",
-                path=self.prefix,
-                hint="read a slice of it",
-            )
+        return size
 
     def checksum(
         self,
