@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 from pathlib import Path
@@ -165,6 +166,26 @@ checkpoint = CheckpointV1(sys.argv[1])
 assert (checkpoint.keys, len(checkpoint.damage)) == (["v"], 8)
 """
     assert peak_memory(code, tmp_path / "c") < 256 * MEGABYTE
+
+
+def test_a_sector_that_cannot_be_read_ends_no_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_v1(tmp_path / "c", {b"v": FLOATS, b"w": FLOATS}, block_size=1)
+    with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+        bad = checkpoint._tables[0].table.place(1)[0]
+    original = os.pread
+
+    def pread(fd: int, length: int, offset: int) -> bytes:
+        if offset == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return original(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+        assert checkpoint.keys == ["v", "w"]
+        assert ["input/output error" in str(error) for error in checkpoint.damage] == [True]
+        assert same(checkpoint.read(checkpoint.entry("w")).array, FLOATS)
+        with pytest.raises(ModelError, match="input/output error"):
+            checkpoint.read(checkpoint.entry("v"))
 
 
 def test_a_file_for_a_newer_reader_hides_no_other(tmp_path: Path) -> None:
@@ -378,6 +399,14 @@ def dimensions() -> bytes:
     return encode_table(sorted(found.items()))
 
 
+def bad_blocks() -> bytes:
+    """Two bytes each for blocks that are nowhere."""
+    writer = TableWriter()
+    writer.block([(b"", meta([listed(b"w", 1, [3], [whole(1)])]))])
+    writer.index += [(number.to_bytes(3, "big"), b"\xff") for number in range(1 << 16, (1 << 16) + 140_000)]
+    return writer.finish()
+
+
 HOSTILE = {
     "bad list": bad_list,
     "versions": versions,
@@ -396,6 +425,12 @@ HOSTILE = {
 def test_hostile_files_cannot_fill_memory(tmp_path: Path, what: str) -> None:
     (tmp_path / "c").write_bytes(HOSTILE[what]())
     assert peak_memory(_OPEN, tmp_path / "c") < 290 * MEGABYTE
+
+
+def test_all_files_share_what_they_may_take(tmp_path: Path) -> None:
+    for shard in range(5):
+        (tmp_path / f"c-{shard:05d}-of-00005").write_bytes(bad_blocks())
+    assert peak_memory(_OPEN, tmp_path / "c") < 200 * MEGABYTE
 
 
 def test_a_large_tensor_is_not_held_as_a_whole(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from tfexplore.errors import Cancelled, CorruptError, ModelError, NotFoundError, RefusedFileError
 
@@ -71,19 +69,13 @@ class RandomAccessFile:
         self.size = status.st_size
         self._changed_at = status.st_mtime_ns
 
-    @contextmanager
-    def _reading(self) -> Iterator[int]:
-        """The descriptor, which is not closed meanwhile: another file could get its number."""
+    def _begin_reading(self) -> int:
+        """The descriptor, which is not closed until `_end_reading`: another file could get its number."""
         with self._lock:
             if self._closing:
                 raise Cancelled("the file was closed")
             self._readers += 1
-        try:
-            yield self._fd
-        except OSError as error:
-            raise os_error(self.path, error) from error
-        finally:
-            self._end_reading()
+            return self._fd
 
     def _end_reading(self) -> None:
         with self._lock:
@@ -105,7 +97,8 @@ class RandomAccessFile:
                 path=self.path,
                 offset=offset,
             )
-        with self._reading() as fd:
+        fd = self._begin_reading()
+        try:
             data = os.pread(fd, length, offset)
             if len(data) < length:
                 parts = [data]
@@ -117,6 +110,10 @@ class RandomAccessFile:
                     parts.append(more)
                     got += len(more)
                 data = b"".join(parts)
+        except OSError as error:
+            raise os_error(self.path, error) from error
+        finally:
+            self._end_reading()
         return data
 
     def readinto(self, offset: int, target: memoryview) -> None:
@@ -135,12 +132,17 @@ class RandomAccessFile:
                 offset=offset,
             )
         done = 0
-        with self._reading() as fd:
+        fd = self._begin_reading()
+        try:
             while done < length:
                 got = os.preadv(fd, [target[done:]], offset + done)
                 if not got:
                     raise CorruptError("the file became shorter while it was read", path=self.path, offset=offset)
                 done += got
+        except OSError as error:
+            raise os_error(self.path, error) from error
+        finally:
+            self._end_reading()
 
     def read_all(self, limit: int) -> bytes:
         """The whole file, where it has at most `limit` bytes.
@@ -157,10 +159,15 @@ class RandomAccessFile:
     def replaced(self) -> bool:
         """Whether the path now names another file, or none, or this one was written to since it was opened."""
         try:
-            with self._reading() as fd:
-                now, then = os.stat(self.path), os.fstat(fd)
-        except (ModelError, Cancelled):
+            fd = self._begin_reading()
+        except Cancelled:
             return True
+        try:
+            now, then = os.stat(self.path), os.fstat(fd)
+        except OSError:
+            return True
+        finally:
+            self._end_reading()
         same = (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
         return not same or (then.st_size, then.st_mtime_ns) != (self.size, self._changed_at)
 

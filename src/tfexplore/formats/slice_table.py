@@ -86,6 +86,8 @@ class SliceTable:
         for number in range(self.table.block_count):
             check_cancel(cancel)
             try:
+                if self.cost > room:
+                    raise self._too_many(None)
                 found, cost = self._places(number, room - self.cost, cancel)
             except _NoRoomError as error:
                 self.damage[number] = error.without_traceback()
@@ -138,7 +140,7 @@ class SliceTable:
             raise
         return found, room - left
 
-    def _too_many(self, offset: int) -> _NoRoomError:
+    def _too_many(self, offset: int | None) -> _NoRoomError:
         return _NoRoomError(
             "the keys take more memory than is given to them; those from this block on are not listed",
             path=self.path,

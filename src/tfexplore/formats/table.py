@@ -416,6 +416,8 @@ class Table:
         elif proven != kind:
             self._mended[offset] = (kind, proven)
             kind = proven
+        else:
+            self._mended.pop(offset, None)
         if kind == 1:
             data = self._decompress(data, offset, limit)
         elif kind != 0:

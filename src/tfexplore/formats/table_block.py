@@ -77,7 +77,7 @@ def decode_block(data: bytes, room: int, fail: Fail) -> tuple[list[bytes], list[
         room -= shared + suffix + DECODED_COST
         if shared > key_size or after > end or room < 0:
             if room < 0 and shared <= key_size and after <= end:
-                raise fail("the keys take far more memory than a file of this size should ask for", entry)
+                raise fail("the keys of a block take more memory than is given to them", entry)
             raise fail(
                 f"an entry says {shared:,} shared, {suffix:,} key and {value_size:,} value bytes, "
                 f"but the key before has {key_size:,} and {max(end - position, 0):,} are left",
