@@ -101,7 +101,7 @@ def arguments(trace: dict[str, Any]) -> tuple[list[object], dict[str, object]]:
 def trace_signature(path: str, trace: dict[str, Any]) -> Signature:
     """A trace as if it were a signature: its tensors are the inputs."""
     infos = tuple(TensorInfo(leaf.name, leaf.name, leaf.dtype, leaf.shape) for leaf in leaves(trace))
-    return Signature(path, "", infos, (), {})
+    return Signature(path, "", infos, (), {}, "function")
 
 
 def trace_text(trace: dict[str, Any]) -> str:
