@@ -13,13 +13,14 @@ from tfexplore.core.values import to_plain
 from tfexplore.errors import UsageError
 
 _PLAIN = re.compile(r"[^\w.-]+")
+_MAX_STEM = 100  # bytes
 
 
 def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = False) -> list[str]:
     """Writes each output into `folder`, which is made where it is missing.
 
     A file is written under another name, synced and renamed. A dtype that NumPy cannot store (bfloat16, float8, int4)
-    is written as float32 or int8.
+    is written as float32, int8 or uint8.
 
     Args:
         overwrite: files that are there already may be replaced.
@@ -45,17 +46,18 @@ def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = Fa
 
 
 def _names(outputs: Sequence[Output]) -> list[str]:
-    """A file name for each: no separators, no two alike."""
-    found: list[str] = []
+    """A file name for each: no separators, of a length that file systems take, no two alike but for case."""
+    found: dict[str, str] = {}
     for output in outputs:
-        stem = _PLAIN.sub("_", output.name).strip(".")[:100] or "output"
+        plain = _PLAIN.sub("_", output.name).encode()[:_MAX_STEM].decode(errors="ignore")
+        stem = plain.lstrip(".-").rstrip(".") or "output"
         ending = ".json" if output.array.dtype.kind == "O" else ".npy"
         name, number = stem + ending, 1
-        while name in found:
+        while name.casefold() in found:
             number += 1
             name = f"{stem}-{number}{ending}"
-        found.append(name)
-    return found
+        found[name.casefold()] = name
+    return list(found.values())
 
 
 def _write(output: Output, path: str) -> None:
@@ -68,8 +70,9 @@ def _write(output: Output, path: str) -> None:
             if array.dtype.kind == "O":
                 file.write(json.dumps(_json(to_plain(array)), ensure_ascii=True).encode("ascii"))
             else:
-                if array.dtype.kind == "V":
-                    array = array.astype("float32" if "float" in array.dtype.name else "int8")
+                if array.dtype.isbuiltin == 2:  # of ml_dtypes
+                    name = array.dtype.name
+                    array = array.astype("float32" if "float" in name else "uint8" if "uint" in name else "int8")
                 np.save(file, np.asarray(array), allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
