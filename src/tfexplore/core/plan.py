@@ -263,7 +263,7 @@ def _place(meta_graph: MetaGraph, fetches: Sequence[str], function: str | None) 
 
 
 def _has(graph: Graph, name: str) -> bool:
-    return graph.find(name) is not None
+    return graph.find(name) is not None or (graph.is_function and graph.argument(name) is not None)
 
 
 def find_tensor(graph: Graph, name: str, function: str | None) -> TensorInfo:

@@ -31,13 +31,11 @@ def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = Fa
     Raises:
         UsageError: a file exists already, or cannot be written.
     """
-    named = _names(outputs)
-    paths = [os.path.join(folder, name) for name in named]
+    paths = [os.path.join(folder, name) for name in _names([(one.name, one.array.dtype.kind == "O") for one in outputs])]
     try:
         os.makedirs(folder, exist_ok=True)
-        there = [path for path in paths if os.path.lexists(path)]
-        if there and not overwrite:
-            raise UsageError(f"{there[0]} exists already; --overwrite replaces it")
+        if not overwrite:
+            _refuse(paths)
         for output, path in zip(outputs, paths, strict=True):
             _write(output, path)
     except OSError as error:
@@ -45,13 +43,33 @@ def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = Fa
     return paths
 
 
-def _names(outputs: Sequence[Output]) -> list[str]:
+def check_free(named: Sequence[tuple[str, bool]], folder: str) -> None:
+    """Looks before a run whether its outputs would meet files that are there.
+
+    Args:
+        named: the outputs' names, and whether each is of strings.
+
+    Raises:
+        UsageError: one exists already, or `folder` is something else.
+    """
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"{folder}: the outputs cannot be saved: it is no folder")
+    _refuse([os.path.join(folder, name) for name in _names(named)])
+
+
+def _refuse(paths: Sequence[str]) -> None:
+    there = next(filter(os.path.lexists, paths), None)
+    if there is not None:
+        raise UsageError(f"{there} exists already; --overwrite replaces it")
+
+
+def _names(named: Sequence[tuple[str, bool]]) -> list[str]:
     """A file name for each: no separators, of a length that file systems take, no two alike but for case."""
     found: dict[str, str] = {}
-    for output in outputs:
-        plain = _PLAIN.sub("_", output.name).encode()[:_MAX_STEM].decode(errors="ignore")
+    for of, is_strings in named:
+        plain = _PLAIN.sub("_", of).encode()[:_MAX_STEM].decode(errors="ignore")
         stem = plain.lstrip(".-").rstrip(".") or "output"
-        ending = ".json" if output.array.dtype.kind == "O" else ".npy"
+        ending = ".json" if is_strings else ".npy"
         name, number = stem + ending, 1
         while name.casefold() in found:
             number += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfexplore.core.natural import natural_key
 from tfexplore.core.outputs import Latency, Output, latency
 from tfexplore.errors import UsageError
 from tfexplore.runtime.arrays import pack, to_array, to_tensor
@@ -101,10 +102,8 @@ class Runner:
 
         known = await self.functions(timeout)
         if path not in known:
-            listed = ", ".join(map(text.label, sorted(known)[:12])) or "none"
-            raise UsageError(
-                f"there is no function {text.label(path)} to call{near(path, sorted(known))}; the model has: {listed}"
-            )
+            others = near(path, sorted(known)) or "; the model has none"
+            raise UsageError(f"there is no function {text.label(path)} to call{others}")
         return known[path]
 
     async def call(self, plan: Plan, *, repeat: int = 0, timeout: float | None = None) -> Answer:
@@ -120,9 +119,12 @@ class Runner:
         call = _call(plan, repeat)
         await self.load(timeout)
         result = await self.runtime.call(call, timeout=timeout, on_event=self._on_event)
-        outputs = tuple(Output(tensor.name, tensor.dtype, to_array(tensor)) for tensor in result.tensors)
+        outputs = [Output(tensor.name, tensor.dtype, to_array(tensor)) for tensor in result.tensors]
+        if plan.function is None and not plan.fetches:
+            # TensorFlow gives a signature's outputs in another order each time that it loads it.
+            outputs.sort(key=lambda output: natural_key(output.name))
         measured = result.value.get("latency_ms", {})
-        return Answer(outputs, latency(measured.get("repeats", []), float(measured.get("first", 0.0))))
+        return Answer(tuple(outputs), latency(measured.get("repeats", []), float(measured.get("first", 0.0))))
 
     def cancel(self) -> None:
         """Cancels what runs."""
