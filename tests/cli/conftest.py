@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cli.hostile import write_hostile
 from tfexplore import __file__ as package
 from tfexplore.cli import main
 from tfexplore.loader import running
@@ -190,3 +191,10 @@ def no_child(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(child_process.Child, "start", start)
     return asked
+
+
+@pytest.fixture(scope="session")
+def hostile(made_models: Path) -> Path:
+    """A model whose signature, inputs and outputs have hostile names, and whose output holds them."""
+    folder = made_models / "hostile-outputs"
+    return folder if folder.exists() else write_hostile(folder)
