@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,7 +10,8 @@ from tfexplore.core.natural import natural_key
 from tfexplore.core.outputs import Latency, Output, latency
 from tfexplore.errors import UsageError
 from tfexplore.runtime.arrays import pack, to_array, to_tensor
-from tfexplore.runtime.client import Runtime
+from tfexplore.runtime.client import Runtime, files_of
+from tfexplore.runtime.process import absolute, reading
 from tfexplore.runtime.records import About, Call, Event, Options
 
 if TYPE_CHECKING:
@@ -53,7 +55,9 @@ class Runner:
         **client: Any,
     ) -> None:
         self.target = target
-        self.runtime = Runtime(options, **client)
+        # It may read the model from the start: a child that gets another right is another child.
+        paths = files_of(os.path.abspath(target.path), target.checkpoint and os.path.abspath(target.checkpoint))
+        self.runtime = Runtime(reading(absolute(options), paths), **client)
         self.loaded: dict[str, Any] | None = None
         self._on_event = on_event
         self._on_ready = on_ready
