@@ -28,9 +28,7 @@ from tfexplore.core.opener import open_model
 RANKER = demo.FOLDER / "ranker"
 ROW = '{"gid": "135415", "cid1": "11", "cid2": "11", "cid3": "2860", "brand": "11", "merchant": "11"}'
 SEVERAL = [
-    word
-    for given in ("inputs_a=[1, 2]", "inputs_b_0=3", "inputs_b_1=word", "scale=2")
-    for word in ("--input", given)
+    word for given in ("inputs_a=[1, 2]", "inputs_b_0=3", "inputs_b_1=word", "scale=2") for word in ("--input", given)
 ]
 KERNEL = np.array([[1, 2], [3, 4]], "float32")
 
@@ -203,7 +201,9 @@ def test_inner_tensors_of_tensorflow_2(predict: Any, functions: Path, tf: Any, t
 
 def test_repeat(predict: Any, functions: Path) -> None:
     found = predict(functions, "--input", "ones", "--repeat", 20)
-    assert re.fullmatch(r"tfexplore: first call [\d.]+ ms; the others: p50 [\d.]+ ms, p90 .* ms, max .* ms\n", found.err)
+    assert re.fullmatch(
+        r"tfexplore: first call [\d.]+ ms; the others: p50 [\d.]+ ms, p90 .* ms, max .* ms\n", found.err
+    )
     latency = json.loads(predict(functions, "--input", "ones", "--repeat", 20, "--json").out)["latency_ms"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["max"]
     once = json.loads(predict(functions, "--input", "ones", "--json").out)["latency_ms"]
@@ -216,8 +216,7 @@ def test_lines_for_programs(predict: Any, functions: Path) -> None:
     found = predict(functions, *words)
     assert (found.code, found.err) == (0, "")
     assert found.out == (
-        'output.values\tstring\t[4]\t0\t["a", "b", "\\x1b[31m", "c"]\n'
-        "output.row_splits\tint64\t[3]\t0\t[0, 3, 4]\n"
+        'output.values\tstring\t[4]\t0\t["a", "b", "\\x1b[31m", "c"]\noutput.row_splits\tint64\t[3]\t0\t[0, 3, 4]\n'
     )
 
 
@@ -501,12 +500,17 @@ def test_standard_output_that_is_closed(functions: Path) -> None:
     words = command(["predict", functions, "--input", "ones"])
     shell = 'exec "$@" >&-'
     found = subprocess.run(
-        ["sh", "-c", shell, "sh", *words], env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        ["sh", "-c", shell, "sh", *words],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
     )
     assert (found.returncode, found.stderr) == (2, b"tfexplore: error: standard output is closed\n")
 
 
 # -- on a terminal --
+
 
 def test_hostile_names_on_a_pty(hostile: Path) -> None:
     code, out, said = on_pty("predict", hostile, "--input", '[[1, "NaN", "Infinity"]]')

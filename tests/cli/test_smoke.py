@@ -127,8 +127,7 @@ def test_lines_for_programs(smoke: Any, mixed: Path) -> None:
     assert found.code == 1
     assert re.fullmatch(r"nan\tnan\t[\d.]+ ms\t2 NaN in y\n", found.out)
     assert found.err == (
-        "tfexplore: nan was called with unknown dimensions 1: x float32 [1, 2] random\n"
-        "tfexplore: 1 signature: 1 nan\n"
+        "tfexplore: nan was called with unknown dimensions 1: x float32 [1, 2] random\ntfexplore: 1 signature: 1 nan\n"
     )
     found = smoke(mixed, "--trust", "--signature", "lookup", "--quiet")
     assert (found.code, found.err) == (0, "")

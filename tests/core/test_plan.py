@@ -130,9 +130,7 @@ def test_no_such_signature(opened: Any) -> None:
     assert refused(choose_signature, several, None) == (
         "several signatures: choose one with --signature NAME (embed, predict)"
     )
-    assert refused(choose_signature, several, "predct") == (
-        "there is no signature predct; did you mean predict?"
-    )
+    assert refused(choose_signature, several, "predct") == ("there is no signature predct; did you mean predict?")
     assert refused(choose_signature, several, "zzz") == "there is no signature zzz; there is: embed, predict"
     none = opened({}).meta_graph()
     assert refused(choose_signature, none, "x") == "there is no signature x; the model has none"
@@ -255,9 +253,7 @@ def test_tensors_in_a_function(opened: Any) -> None:
     assert refused(fetched, model, ["inner:1"], given=Given(["x=ones"])) == (
         "inner in the function f has no output 1: it has 1 output"
     )
-    assert refused(fetched, model, ["inner", "y"], given=Given(["x=ones"])).startswith(
-        "the function f has no tensor y"
-    )
+    assert refused(fetched, model, ["inner", "y"], given=Given(["x=ones"])).startswith("the function f has no tensor y")
     assert refused(fetched, model, ["inner"], function="ff") == "there is no function ff; did you mean f?"
     assert "the input x (float32 [?, 3]) is missing" in refused(fetched, model, ["inner"])
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph
 
 SIZES = (1, 32, 224)
+# Tried last where a rank is unknown: a scalar.
+SCALAR = 0
 _MAX_ELEMENTS = 1 << 24
 # Values of one feature that are made up.
 _MAX_VALUES = 1 << 20
@@ -73,18 +75,19 @@ def attempts(
     by_input = {spec.input: spec for spec in known}
     infos = [info for info in signature.inputs if info.name not in signature.defaults]
     open_shapes = any(info.shape is None or None in info.shape for info in infos)
+    any_rank = any(info.shape is None for info in infos)
     tried: set[tuple[tuple[int, ...], ...]] = set()
-    for size in SIZES if open_shapes else SIZES[:1]:
-        sizes = tuple(_sized(info.shape, size) for info in infos)
+    for size in (*SIZES, *([SCALAR] if any_rank else [])) if open_shapes else SIZES[:1]:
+        sizes = tuple(() if size == SCALAR and info.shape is None else _sized(info.shape, size or 1) for info in infos)
         if sizes in tried or (size != 1 and any(math.prod(shape) > _MAX_ELEMENTS for shape in sizes)):
             continue
         tried.add(sizes)
         arrays = {}
         words = []
         for info, shape in zip(infos, sizes, strict=True):
-            arrays[info.name], how = _made(info, shape, by_input.get(info.name), size, seed)
+            arrays[info.name], how = _made(info, shape, by_input.get(info.name), size or 1, seed)
             words.append(f"{text.label(info.name)} {dtypes.name(info.dtype)} {format_shape(shape)} {how}")
-        head = f"unknown dimensions {size}: " if open_shapes else ""
+        head = f"unknown dimensions {size}: " if open_shapes and size != SCALAR else ""
         yield Attempt(head + (", ".join(words) or "no inputs"), arrays)
 
 

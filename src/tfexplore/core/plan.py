@@ -12,6 +12,7 @@ from tfexplore.core.given import given_arrays
 from tfexplore.core.inputs import value
 from tfexplore.core.json_values import near
 from tfexplore.core.model import GRAPH_DEF, META_GRAPH, Model
+from tfexplore.core.signature_tensors import as_in_graph
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import saved_model, tensor_proto
@@ -87,8 +88,8 @@ def target(model: Model, meta_graph: MetaGraph) -> Target:
 
 
 def callable_signatures(meta_graph: MetaGraph) -> list[Signature]:
-    """The signatures that a person may call."""
-    return [one for one in meta_graph.signatures if one.name not in INIT_OPS]
+    """The signatures that a person may call, with inputs as the graph takes them."""
+    return [as_in_graph(meta_graph, one) for one in meta_graph.signatures if one.name not in INIT_OPS]
 
 
 def choose_signature(meta_graph: MetaGraph, name: str | None) -> Signature:
