@@ -130,9 +130,7 @@ def test_no_such_signature(opened: Any) -> None:
     assert refused(choose_signature, several, None) == (
         "several signatures: choose one with --signature NAME (embed, predict)"
     )
-    assert refused(choose_signature, several, "predct") == (
-        "there is no signature predct; did you mean predict?"
-    )
+    assert refused(choose_signature, several, "predct") == ("there is no signature predct; did you mean predict?")
     assert refused(choose_signature, several, "zzz") == "there is no signature zzz; there is: embed, predict"
     none = opened({}).meta_graph()
     assert refused(choose_signature, none, "x") == "there is no signature x; the model has none"
@@ -143,6 +141,20 @@ def test_no_such_signature(opened: Any) -> None:
 def test_init_ops_are_called_by_nobody(opened: Any) -> None:
     model = opened({**one(b"only"), **one(b"__saved_model_init_op")}).meta_graph()
     assert "there is no signature" in refused(choose_signature, model, "__saved_model_init_op")
+
+
+def test_a_signature_without_shapes_has_those_of_the_graph(opened: Any) -> None:
+    """TensorFlow 1.0 wrote no shapes, which reads as scalars, and any dtype."""
+    given = {b"x": info(b"x:0", dtype=7, sizes=()), b"scale": info(b"scale:0", sizes=())}
+    lost = {b"lost": info(b"nowhere:0", sizes=()), b"blank": info(b"", sizes=())}
+    meta = opened({b"serving_default": signature({**given, **lost}, {})}).meta_graph()
+    for found in (choose_signature(meta, None), callable_signatures(meta)[0]):
+        assert {one.name: (one.dtype, one.shape) for one in found.inputs} == {
+            "x": (1, (None, 3)),
+            "scale": (1, ()),
+            "lost": (1, ()),
+            "blank": (1, ()),
+        }
 
 
 def test_a_request_names_its_signature(opened: Any) -> None:
@@ -255,9 +267,7 @@ def test_tensors_in_a_function(opened: Any) -> None:
     assert refused(fetched, model, ["inner:1"], given=Given(["x=ones"])) == (
         "inner in the function f has no output 1: it has 1 output"
     )
-    assert refused(fetched, model, ["inner", "y"], given=Given(["x=ones"])).startswith(
-        "the function f has no tensor y"
-    )
+    assert refused(fetched, model, ["inner", "y"], given=Given(["x=ones"])).startswith("the function f has no tensor y")
     assert refused(fetched, model, ["inner"], function="ff") == "there is no function ff; did you mean f?"
     assert "the input x (float32 [?, 3]) is missing" in refused(fetched, model, ["inner"])
 

@@ -50,7 +50,13 @@ def test_arrays_are_read_back(tmp_path: Path, array: Any) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "written"),
-    [("bfloat16", "float32"), ("float8_e4m3fn", "float32"), ("float8_e5m2", "float32"), ("int4", "int8"), ("uint4", "uint8")],
+    [
+        ("bfloat16", "float32"),
+        ("float8_e4m3fn", "float32"),
+        ("float8_e5m2", "float32"),
+        ("int4", "int8"),
+        ("uint4", "uint8"),
+    ],
 )
 def test_dtypes_that_numpy_does_not_have(tmp_path: Path, dtype: str, written: str) -> None:
     values = np.array([[1, 2], [3, 0]], getattr(ml_dtypes, dtype))

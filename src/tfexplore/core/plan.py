@@ -14,7 +14,7 @@ from tfexplore.core.json_values import near
 from tfexplore.core.model import GRAPH_DEF, META_GRAPH, Model
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.errors import ModelError, UsageError
-from tfexplore.formats import saved_model, tensor_proto
+from tfexplore.formats import dtypes, saved_model, tensor_proto
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,8 +87,21 @@ def target(model: Model, meta_graph: MetaGraph) -> Target:
 
 
 def callable_signatures(meta_graph: MetaGraph) -> list[Signature]:
-    """The signatures that a person may call."""
-    return [one for one in meta_graph.signatures if one.name not in INIT_OPS]
+    """The signatures that a person may call, with inputs as the graph has them."""
+    return [_as_in_graph(meta_graph, one) for one in meta_graph.signatures if one.name not in INIT_OPS]
+
+
+def _as_in_graph(meta_graph: MetaGraph, signature: Signature) -> Signature:
+    """A signature whose scalar inputs are what the graph says of them: TensorFlow 1.0 left shapes out, which reads as
+    a scalar, and took no care of dtypes.
+    """
+    inputs = []
+    for info in signature.inputs:
+        tensor = meta_graph.graph.resolve(info.tensor).tensor if info.tensor and info.shape == () else None
+        if tensor is not None and tensor.shape_stored:
+            info = info._replace(dtype=dtypes.base(tensor.dtype) or info.dtype, shape=tensor.shape)
+        inputs.append(info)
+    return signature._replace(inputs=tuple(inputs))
 
 
 def choose_signature(meta_graph: MetaGraph, name: str | None) -> Signature:

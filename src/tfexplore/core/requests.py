@@ -100,8 +100,7 @@ def request_arrays(request: Request, signature: Signature) -> dict[str, np.ndarr
         if len(infos) != 1:
             names = ", ".join(map(text.label, infos)) or "none"
             raise UsageError(
-                f"{request.where}: the values have no names, and {signature.called} "
-                f"has {len(infos):,} inputs ({names})"
+                f"{request.where}: the values have no names, and {signature.called} has {len(infos):,} inputs ({names})"
             )
         columns = {next(iter(infos)): columns[None]}
     found = {}

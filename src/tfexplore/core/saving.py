@@ -31,7 +31,9 @@ def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = Fa
     Raises:
         UsageError: a file exists already, or cannot be written.
     """
-    paths = [os.path.join(folder, name) for name in _names([(one.name, one.array.dtype.kind == "O") for one in outputs])]
+    paths = [
+        os.path.join(folder, name) for name in _names([(one.name, one.array.dtype.kind == "O") for one in outputs])
+    ]
     try:
         os.makedirs(folder, exist_ok=True)
         if not overwrite:
