@@ -142,7 +142,7 @@ def test_functions_of_the_object_graph(predict: Any, functions: Path) -> None:
 
 def test_functions_that_are_not_there_or_do_not_fit(predict: Any, functions: Path, small_models: Path) -> None:
     for words, sentence in (
-        (("nope",), "there is no function nope to call; there is: encoder.__call__, encoder.several, serve, split"),
+        (("nope",), "there is no function nope to call; there is: encoder.__call__, encoder.several, layers.0"),
         (("encoder.__cal__",), "there is no function encoder.__cal__ to call; did you mean encoder.__call__?"),
         (("encoder.__call__", "--input", "x=[1]"), "no trace of encoder.__call__ takes this (the input x (float32"),
         (("split",), "the input words (string [?]) is missing: give --input words=VALUE"),
@@ -170,6 +170,12 @@ def test_tensors_of_tensorflow_1(predict: Any, small_models: Path) -> None:
     assert answer(predict(small_models / "training.meta", *fetch)) == {"y": [3, 5], "w:0": 2}
     # A tensor in the middle may be fed too.
     assert answer(predict(small_models / "graph.pb", "--fetch", "y", "--feed", "mul:0=[10]", "--json")) == {"y": [11]}
+
+
+def test_an_export_without_shapes(predict: Any, corpus: Path) -> None:
+    model = corpus / "models" / "serving-half_plus_three" / "00000123"
+    found = predict(model, "--input", "x=[[2], [4]]", "--json", "--quiet")
+    assert answer(found) == {"y": [[4], [5]]}
 
 
 def test_inner_tensors_of_tensorflow_2(predict: Any, functions: Path, tf: Any, tmp_path: Path) -> None:
@@ -268,6 +274,8 @@ def test_the_python_runs_as_it_stands(predict: Any, tf: Any, small_models: Path,
     for words, expected in (
         ((functions, "--input", "x=[[1, 2]]"), [[7, 10]]),
         ((functions, "--call", "encoder.__call__", "--input", "x=[[1, 2]]"), [[7, 10]]),
+        ((functions, "--call", "layers.0.__call__", "--input", "x=[[1, 2]]"), [[7, 10]]),
+        ((functions, "--call", "named.first.__call__", "--input", "x=[[1, 2]]"), [[7, 10]]),
         ((functions, "--call", "encoder.several", *SEVERAL), [4, 5, 8, 10]),
         ((functions, "--fetch", "StatefulPartitionedCall:0", "--feed", "serving_default_x=[[1, 2]]"), [[7, 10]]),
         ((small_models / "session", "--input", "x=[1, 2]"), [3, 5]),
@@ -494,6 +502,17 @@ def test_a_signal_ends_it_and_leaves_no_process(small_models: Path, number: int,
     while any(map(is_there, started)):
         assert time.monotonic() < end, "a process is left"
         time.sleep(0.02)
+
+
+def test_a_pipe_whose_reader_goes_away(functions: Path) -> None:
+    words = command(["predict", functions, "--input", "ones", "--quiet"])
+    reader, writer = os.pipe()
+    os.close(reader)
+    found = subprocess.run(
+        words, env=environment(), stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (0, b"")
 
 
 def test_standard_output_that_is_closed(functions: Path) -> None:

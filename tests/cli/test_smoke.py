@@ -199,3 +199,14 @@ def test_on_a_terminal(hostile: Path) -> None:
     assert FORBIDDEN.search(said.decode("utf-8")) is None
     assert found.count("\n") == 1
     assert EVIL[0] not in found
+
+
+def test_predict_says_how_the_process_ended(run: Run, one_child: Kept, mixed: Path) -> None:
+    words = ("predict", mixed, "--trust", "--signature", "abort", "--input", "0")
+    found = run(*words)
+    assert (found.code, found.out) == (4, "")
+    assert found.err.count("\n") == 1
+    assert found.err.startswith("tfexplore: error: ")
+    assert "SIGABRT" in found.err
+    # The next one starts another.
+    assert run("predict", mixed, "--trust", "--signature", "zz_last", "--input", "ones").code == 0

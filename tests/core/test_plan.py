@@ -143,6 +143,20 @@ def test_init_ops_are_called_by_nobody(opened: Any) -> None:
     assert "there is no signature" in refused(choose_signature, model, "__saved_model_init_op")
 
 
+def test_a_signature_without_shapes_has_those_of_the_graph(opened: Any) -> None:
+    """TensorFlow 1.0 wrote no shapes, which reads as scalars, and any dtype."""
+    given = {b"x": info(b"x:0", dtype=7, sizes=()), b"scale": info(b"scale:0", sizes=())}
+    lost = {b"lost": info(b"nowhere:0", sizes=()), b"blank": info(b"", sizes=())}
+    meta = opened({b"serving_default": signature({**given, **lost}, {})}).meta_graph()
+    for found in (choose_signature(meta, None), callable_signatures(meta)[0]):
+        assert {one.name: (one.dtype, one.shape) for one in found.inputs} == {
+            "x": (1, (None, 3)),
+            "scale": (1, ()),
+            "lost": (1, ()),
+            "blank": (1, ()),
+        }
+
+
 def test_a_request_names_its_signature(opened: Any) -> None:
     meta = opened({**one(), **one(b"other")}).meta_graph()
     request = parse_request('{"signature_name": "other", "inputs": [[1, 2, 3]]}', "r.json")

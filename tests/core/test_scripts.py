@@ -112,7 +112,7 @@ def test_a_large_equal_array_is_short() -> None:
 
 def test_what_is_too_large_is_refused() -> None:
     for form in FORMS:
-        with pytest.raises(UsageError, match="x has 8,000,000 bytes, too many for a script: save it as .npy"):
+        with pytest.raises(UsageError, match=r"^x has 8,000,000 bytes, too many for a script: save it as \.npy$"):
             script(form, TARGET, called(x=np.zeros(1_000_000)))
 
 

@@ -124,7 +124,8 @@ def test_no_trace_takes_it(meta: MetaGraph) -> None:
     with pytest.raises(UsageError) as found:
         planned(meta, traces, 'x=["a"]')
     assert str(found.value) == (
-        'no trace of encoder.__call__ takes this (the input x (float32 [?, 2]): expected a number, got the string "a"); '
+        "no trace of encoder.__call__ takes this "
+        '(the input x (float32 [?, 2]): expected a number, got the string "a"); '
         "they take: x float32 [?, 2], training=False; x int64 [], True"
     )
     with pytest.raises(UsageError) as found:

@@ -2,7 +2,8 @@
 
 Integers are zeros, floats seeded normal, booleans false; strings that are parsed are Examples from the recovered
 spec, strings that are decoded as pictures are small pictures, any other are empty. Unknown dimensions are 1, then
-32, then 224: with several in one input the first is the batch and stays 1.
+32, then 224: with several in one input the first is the batch and stays 1. Unknown ranks are one dimension, at last
+none.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph
 
 SIZES = (1, 32, 224)
-# Tried last where a rank is unknown: a scalar.
-SCALAR = 0
 _MAX_ELEMENTS = 1 << 24
 # Values of one feature that are made up.
 _MAX_VALUES = 1 << 20
@@ -75,19 +74,21 @@ def attempts(
     by_input = {spec.input: spec for spec in known}
     infos = [info for info in signature.inputs if info.name not in signature.defaults]
     open_shapes = any(info.shape is None or None in info.shape for info in infos)
-    any_rank = any(info.shape is None for info in infos)
     tried: set[tuple[tuple[int, ...], ...]] = set()
-    for size in (*SIZES, *([SCALAR] if any_rank else [])) if open_shapes else SIZES[:1]:
-        sizes = tuple(() if size == SCALAR and info.shape is None else _sized(info.shape, size or 1) for info in infos)
+    tries = [(size, False) for size in (SIZES if open_shapes else SIZES[:1])]
+    if any(info.shape is None for info in infos):
+        tries.append((SIZES[0], True))
+    for size, scalars in tries:
+        sizes = tuple(() if scalars and info.shape is None else _sized(info.shape, size) for info in infos)
         if sizes in tried or (size != 1 and any(math.prod(shape) > _MAX_ELEMENTS for shape in sizes)):
             continue
         tried.add(sizes)
         arrays = {}
         words = []
         for info, shape in zip(infos, sizes, strict=True):
-            arrays[info.name], how = _made(info, shape, by_input.get(info.name), size or 1, seed)
+            arrays[info.name], how = _made(info, shape, by_input.get(info.name), size, seed)
             words.append(f"{text.label(info.name)} {dtypes.name(info.dtype)} {format_shape(shape)} {how}")
-        head = f"unknown dimensions {size}: " if open_shapes and size != SCALAR else ""
+        head = f"unknown dimensions {size}: " if open_shapes else ""
         yield Attempt(head + (", ".join(words) or "no inputs"), arrays)
 
 

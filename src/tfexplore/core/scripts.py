@@ -159,6 +159,14 @@ for name, value in {pairs}:
     print(value)"""
 
 
+_CHILD = """
+def child(value, name):
+    if isinstance(value, (list, tuple)):
+        return value[int(name)]
+    return value[name] if isinstance(value, dict) else getattr(value, name)
+"""
+
+
 def _python(target: Target, plan: Plan, loader: str | None) -> str:
     inputs = {name: _expression(array) for name, array in plan.arrays.items()}
     head = ["import base64"] if any("base64." in one for one in inputs.values()) else []
@@ -203,8 +211,13 @@ def _function(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
     assert plan.arguments is not None
     args, kwargs = plan.arguments
     arguments = [*map(written, args), *([f"**{written(kwargs)}"] if kwargs else [])]
-    lines = [_load(target), "function = model"]
-    lines += [f"function = getattr(function, {step!r})" for step in str(plan.function).split(".")]
+    steps = str(plan.function).split(".")
+    lines = [_load(target)]
+    if len(steps) == 1:
+        lines.append(f"function = getattr(model, {steps[0]!r})")
+    else:
+        lines += [_CHILD, "function = model", f"for step in {steps!r}:"]
+        lines += ["    function = child(function, step)"]
     lines += ["outputs = function(", *(f"    {argument}," for argument in arguments), ")"]
     return [*lines, "tf.nest.map_structure(lambda value: print(value.numpy()), outputs)"]
 
