@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from tfexplore.demo import FOLDER
 from tfexplore.tui.app import ExplorerApp
 from tfexplore.tui.outline import Node
+from tfexplore.tui.run_options import RunOptions
 from tfexplore.tui.widgets.detail_pane import DetailPane
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
@@ -142,9 +143,11 @@ class Driver:
 
 
 @asynccontextmanager
-async def explorer(path: str | Path = RANKER, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Driver]:
+async def explorer(
+    path: str | Path = RANKER, size: tuple[int, int] = (120, 40), options: RunOptions | None = None
+) -> AsyncIterator[Driver]:
     """The explorer on a path, opened and drawn."""
-    app = ExplorerApp(str(path))
+    app = ExplorerApp(str(path), options=options)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot)
         await driver.until(lambda: app.session.model is not None and driver.title is not None)

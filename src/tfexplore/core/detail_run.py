@@ -9,7 +9,7 @@ from tfexplore.core import text
 from tfexplore.core.detail import Block, Line
 from tfexplore.core.outputs import Latency, Output, differences, num_inf, num_nan, tops
 from tfexplore.core.shapes import format_shape
-from tfexplore.core.values import format_rows, to_plain
+from tfexplore.core.values import format_flat, format_rows, to_plain
 
 if TYPE_CHECKING:
     import threading
@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 _MAX_COMPARED = 200_000
 _MAX_OUTPUTS = 200
 _LAST_WORDS = 20
+_SHORT = 4
 
 
 def outputs_blocks(
     outputs: Sequence[Output], latency: Latency, cancel: threading.Event | None = None
 ) -> Iterator[Block]:
-    """Latency, then each output with its facts, a corner of its values and the greatest of them."""
-    yield Block("", (Line("latency", latency_text(latency)),))
-    for output in outputs[:_MAX_OUTPUTS]:
+    """Each output with its facts, a corner of its values and the greatest of them, then the latency.
+
+    Outputs of a few numbers take a line each, and come first.
+    """
+    shown = outputs[:_MAX_OUTPUTS]
+    short = [output for output in shown if _is_short(output)]
+    if short:
+        yield Block("", tuple(map(_short_line, short)))
+    for output in shown:
+        if _is_short(output):
+            continue
         if cancel is not None and cancel.is_set():
             return
         array = output.array
@@ -43,6 +52,19 @@ def outputs_blocks(
         yield Block("", (Line("", f"… {len(outputs) - _MAX_OUTPUTS:,} outputs more"),))
     if not outputs:
         yield Block("", (Line("", "It gave no outputs."),))
+    yield Block("Latency", (Line("", latency_text(latency)),))
+
+
+def _is_short(output: Output) -> bool:
+    return output.array.ndim < 2 and 0 < output.array.size <= _SHORT
+
+
+def _short_line(output: Output) -> Line:
+    array = output.array
+    odd = num_nan(array) + num_inf(array)
+    warning = f"  ! {odd:,} NaN or infinite" if odd else ""
+    about = f"{output.dtype} {format_shape(array.shape)}"
+    return Line(text.label(output.name), f"{format_flat(array, _SHORT)}  {about}{warning}")
 
 
 def latency_text(found: Latency) -> str:

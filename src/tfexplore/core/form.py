@@ -118,7 +118,7 @@ def choices(model: Model) -> list[Choice]:
 
 
 def function_choices(meta_graph: MetaGraph, functions: Mapping[str, Sequence[dict[str, Any]]]) -> list[Choice]:
-    """The functions of the object graph, once the child has told them."""
+    """The functions of the object graph, once the child has told them; those of TensorFlow's own come last."""
     return [
         Choice(
             BY_FUNCTION,
@@ -127,9 +127,15 @@ def function_choices(meta_graph: MetaGraph, functions: Mapping[str, Sequence[dic
             text.plural(len(traces), "trace") if len(traces) != 1 else f"takes {trace_text(traces[0])}",
             tuple(traces),
         )
-        for path, traces in sorted(functions.items())
+        for path, traces in sorted(functions.items(), key=lambda one: (_is_private(one[0]), one[0]))
         if traces
     ]
+
+
+def _is_private(path: str) -> bool:
+    """Whether it is TensorFlow's own: what sets up a table, for instance."""
+    last = path.rpartition(".")[2]
+    return last.startswith("_") and last != "__call__"
 
 
 def make_form(choice: Choice, values: Mapping[str, str], cancel: threading.Event | None = None) -> Form:

@@ -34,7 +34,8 @@ class FormList(LineView):
     HELP = (
         "One row an input; of an input that takes Examples, one a feature. A value is JSON, @FILE (.json, .npy, .npz, "
         "a picture), zeros, ones or random[:SEED]; for strings also bare words. The row of an input that takes "
-        "Examples may hold rows itself: {…}, [{…}], @rows.jsonl or tfrecord:FILE[:N]. Tensors are named NODE or NODE:OUTPUT."
+        "Examples may hold rows itself: {…}, [{…}], @rows.jsonl or tfrecord:FILE[:N]. Tensors are named NODE or "
+        "NODE:OUTPUT."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "act", "Edit", id="form.edit", tooltip="Write the value of this row"),
