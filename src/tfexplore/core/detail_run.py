@@ -22,16 +22,16 @@ _SHORT = 4
 
 
 def outputs_blocks(
-    outputs: Sequence[Output], latency: Latency, cancel: threading.Event | None = None
+    outputs: Sequence[Output], latency: Latency, cancel: threading.Event | None = None, *, title: str = ""
 ) -> Iterator[Block]:
     """Each output with its facts, a corner of its values and the greatest of them, then the latency.
 
-    Outputs of a few numbers take a line each, and come first.
+    Outputs of a few numbers take a line each, and come first, under the title where something stands before them.
     """
     shown = outputs[:_MAX_OUTPUTS]
     short = [output for output in shown if _is_short(output)]
     if short:
-        yield Block("", tuple(map(_short_line, short)))
+        yield Block(title, tuple(map(_short_line, short)))
     for output in shown:
         if _is_short(output):
             continue

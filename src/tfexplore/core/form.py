@@ -63,7 +63,7 @@ class Field(NamedTuple):
         facts: dtype and shape, or what is wanted, visible.
         value: the automatic one, as the person would write it.
         empty: what the row means where it is empty, visible.
-        maker: whether `makers` can fill it.
+        owner: of a feature, the key of its input's row.
     """
 
     key: str
@@ -75,6 +75,7 @@ class Field(NamedTuple):
     info: TensorInfo | None = None
     feature: Feature | None = None
     spec: InputSpec | None = None
+    owner: str = ""
 
     @property
     def maker(self) -> bool:
@@ -138,11 +139,16 @@ def _is_private(path: str) -> bool:
     return last.startswith("_") and last != "__call__"
 
 
-def make_form(choice: Choice, values: Mapping[str, str], cancel: threading.Event | None = None) -> Form:
+Specs = dict[tuple[int, str], tuple[InputSpec, ...]]
+"""What was recovered already, by the MetaGraph's identity and the signature's name."""
+
+
+def make_form(choice: Choice, values: Mapping[str, str], specs: Specs, cancel: threading.Event | None = None) -> Form:
     """The rows of a call; which there are may depend on what the others hold.
 
     Args:
         values: what the person has written so far, by key.
+        specs: of the signatures that were asked for before; grows.
 
     Raises:
         UsageError: it cannot be called from here.
@@ -153,9 +159,16 @@ def make_form(choice: Choice, values: Mapping[str, str], cancel: threading.Event
     fields: list[Field] = []
     signature: Signature | None = None
     trace = None
+
+    def inputs_of(one: Signature) -> Iterator[Field]:
+        key = id(meta_graph), one.name
+        if key not in specs:
+            specs[key] = input_specs(meta_graph, one, cancel)
+        return _input_fields(one, specs[key])
+
     if choice.kind == BY_SIGNATURE:
         signature = choose_signature(meta_graph, choice.name)
-        fields += _input_fields(signature, input_specs(meta_graph, signature, cancel))
+        fields += inputs_of(signature)
     elif choice.kind == BY_FUNCTION:
         if len(choice.traces) > 1:
             facts = f"1 to {len(choice.traces)}"
@@ -171,7 +184,7 @@ def make_form(choice: Choice, values: Mapping[str, str], cancel: threading.Event
             fields.append(Field("signature", SIGNATURE, "signature", "whose inputs", _fed_signature(meta_graph), empty))
         if asked in names:
             signature = choose_signature(meta_graph, asked)
-            fields += _input_fields(signature, input_specs(meta_graph, signature, cancel))
+            fields += inputs_of(signature)
         if len(meta_graph.functions.names):
             fields.append(Field("body", BODY, "function", "that has them", "", "(the one that has the tensors)"))
         fields += _growing(FETCH, "fetch", "tensor", "(a tensor to give back: NODE or NODE:OUTPUT)", values)
@@ -261,7 +274,7 @@ def _feature_field(key: str, feature: Feature, info: TensorInfo, spec: InputSpec
         else:
             empty = "(left out: the model's default)"
     return Field(
-        f"{key}/{feature.part}/{feature.name}", FEATURE, feature.name, facts, value, empty, info, feature, spec
+        f"{key}/{feature.part}/{feature.name}", FEATURE, feature.name, facts, value, empty, info, feature, spec, key
     )
 
 

@@ -108,7 +108,7 @@ def _checked(whole: Form, field: Field, values: Mapping[str, str], cancel: Cance
     if field.kind == form.FEATURE:
         assert field.feature is not None
         assert field.spec is not None
-        if _is_covered(whole, field, values):
+        if values.get(field.owner):  # the row of its input says it all
             return None
         value = feature_value(field.feature, given)
         where = f"{text.label(field.spec.input)}"
@@ -150,12 +150,6 @@ def _checked_name(whole: Form, field: Field, values: Mapping[str, str], given: s
 
 def _feature_facts(feature: Feature) -> str:
     return f"{text.label(feature.name)} ({dtypes.name(feature.dtype)} {format_shape(feature.shape)})"
-
-
-def _is_covered(whole: Form, field: Field, values: Mapping[str, str]) -> bool:
-    """Whether the row of its input says it all, so that the features below it do not count."""
-    owner = next(one for one in whole.fields if one.kind == form.EXAMPLES and one.info == field.info)
-    return bool(value_of(owner, values))
 
 
 def feature_value(feature: Feature, given: str) -> Any:
@@ -226,7 +220,7 @@ def _example(whole: Form, field: Field, parts: Mapping[str, Any], info: TensorIn
         {
             (one.feature.part, one.feature.name): parts[one.key]
             for one in whole.fields
-            if one.feature is not None and one.info == field.info and parts[one.key] is not None
+            if one.feature is not None and one.owner == field.key and parts[one.key] is not None
         },
         sequence=spec.sequence,
     )
@@ -306,7 +300,7 @@ def _row(whole: Form, owner: Field, values: Mapping[str, str]) -> dict[str, Any]
     """The features as `--example` takes them."""
     parts: dict[str, dict[str, Any]] = {}
     for field in whole.fields:
-        if field.feature is None or field.info != owner.info:
+        if field.feature is None or field.owner != owner.key:
             continue
         value = feature_value(field.feature, value_of(field, values))
         if value is not None:

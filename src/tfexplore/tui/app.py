@@ -47,7 +47,15 @@ class ExplorerApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority, because the screen's own Tab is bound without a place in the line of keys.
         Binding("tab", "other_pane", "Other pane", priority=True, id="app.pane", tooltip="Go to the other pane"),
-        Binding("shift+tab", "other_pane(-1)", "Pane before", show=False, priority=True, id="app.pane_before"),
+        Binding(
+            "shift+tab",
+            "other_pane(-1)",
+            "Pane before",
+            show=False,
+            priority=True,
+            id="app.pane_before",
+            tooltip="Go to the pane before",
+        ),
         *(
             Binding(
                 ",".join(keys),

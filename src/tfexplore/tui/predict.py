@@ -104,6 +104,8 @@ class Predict(FormState):
             return
         whole, values = self.form, dict(self.values)
         if whole is None:
+            self.problem = self.problem or "the form is still being read"
+            self._tell()
             return
         self._preparing, self.problem, self.errors = True, "", {}
         self._tell()

@@ -51,6 +51,7 @@ class FormState:
         self._tell = tell
         self._kept: dict[tuple[str, str, int], tuple[dict[str, str], int]] = {}
         self._indexes: dict[str, NameIndex] = {}
+        self._specs: forms.Specs = {}
 
     async def open(self) -> None:
         """Reads what can be called and the first form, unless that is done."""
@@ -86,7 +87,7 @@ class FormState:
         choice, values = self.choices[self.choice], self.values
         try:
             found = await self._loader.tasks.run(
-                lambda context: forms.make_form(choice, dict(values), context.cancel), channel=_FORM
+                lambda context: forms.make_form(choice, dict(values), self._specs, context.cancel), channel=_FORM
             )
         except Cancelled:
             if self.form is None and self.choices[self.choice] is choice:

@@ -72,7 +72,9 @@ class Run:
         if self.answer is not None:
             if before is not None and before.answer is not None:
                 blocks.append(compared_block(before.number, self.answer.outputs, before.answer.outputs))
-            blocks += outputs_blocks(self.answer.outputs, self.answer.latency, cancel)
+            blocks += outputs_blocks(
+                self.answer.outputs, self.answer.latency, cancel, title="Outputs" if blocks else ""
+            )
         elif self.problem:
             blocks.append(Block("", (Line("", text.visible(self.problem)),)))
         elif self.step:

@@ -69,6 +69,8 @@ class FormList(LineView):
         self.predict = predict
         self.editing: str | None = None  # the key of the row that an input lies over
         self._drawn: list[_Drawn] = []
+        self._lines: list[int] = []  # of each row
+        self._drawn_of: tuple[object, ...] = ()
         self._columns = (0, 0)
 
     @property
@@ -88,7 +90,7 @@ class FormList(LineView):
 
     def line_of(self, row: int) -> int:
         """The line of a row."""
-        return next((n for n, drawn in enumerate(self._drawn) if drawn.row == row and not drawn.style), 0)
+        return self._lines[row] if row < len(self._lines) else 0
 
     def move_cursor(self, line: int) -> None:
         """See `LineView`; notes are stepped over."""
@@ -103,6 +105,29 @@ class FormList(LineView):
     def update_lines(self) -> None:
         """See `LineView`; lays the rows out for the pane's width."""
         cells = max(20, self.scrollable_content_region.width)
+        predict = self.predict
+        # An input may have thousands of features: they are laid out anew only where something is another.
+        of = (
+            predict.form,
+            cells,
+            predict.problem,
+            tuple(predict.errors.items()),
+            self.editing,
+            predict.completions,
+        )
+        if of != self._drawn_of:
+            self._lay_out(cells)
+            self._drawn_of = of
+        title = predict.choices[predict.choice].title if predict.choices else ""
+        # Content, never str: a name may look like markup.
+        self.border_title = Content(text.shorten(f"Inputs of {title}" if title else "Inputs", max(8, cells - 8)))
+        if predict.form is None:
+            self.border_subtitle = Content("" if predict.problem else "being read …")
+        else:
+            self.border_subtitle = Content(f"{predict.row + 1} of {len(self.fields)}")
+        super().update_lines()
+
+    def _lay_out(self, cells: int) -> None:
         predict = self.predict
         names = max(
             (text.width(text.label(field.name)) + 2 * (field.kind == FEATURE) for field in self.fields), default=0
@@ -122,14 +147,7 @@ class FormList(LineView):
             if wrong:
                 drawn += [_Drawn(row, line, "predict--wrong") for line in _wrapped(f"  ! {wrong}", cells)]
         self._drawn = drawn
-        title = predict.choices[predict.choice].title if predict.choices else ""
-        # Content, never str: a name may look like markup.
-        self.border_title = Content(text.shorten(f"Inputs of {title}" if title else "Inputs", max(8, cells - 8)))
-        if predict.form is None:
-            self.border_subtitle = Content("" if predict.problem else "being read …")
-        else:
-            self.border_subtitle = Content(f"{predict.row + 1} of {len(self.fields)}")
-        super().update_lines()
+        self._lines = [line for line, one in enumerate(drawn) if not one.style]
 
     def _completions(self, cells: int) -> list[str]:
         found = self.predict.completions
