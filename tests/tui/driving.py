@@ -12,9 +12,9 @@ from typing import Any
 from textual.pilot import Pilot
 
 from tfexplore.demo import FOLDER
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.app import ExplorerApp
 from tfexplore.tui.outline import Node
-from tfexplore.tui.run_options import RunOptions
 from tfexplore.tui.widgets.detail_pane import DetailPane
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree

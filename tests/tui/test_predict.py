@@ -26,11 +26,11 @@ from core.saved_model_writer import (
     write_saved_model,
 )
 from runtime.conftest import STAND_IN
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.runtime import client
 from tfexplore.runtime.records import Sandbox
 from tfexplore.tui import predict as predict_module
 from tfexplore.tui.predict import Predict
-from tfexplore.tui.run_options import RunOptions
 from tfexplore.tui.screens.script import FILE_NAME, ScriptScreen
 from tfexplore.tui.screens.trust import TrustScreen
 from tfexplore.tui.topics import Tab

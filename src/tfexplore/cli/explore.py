@@ -10,7 +10,7 @@ from tfexplore.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tfexplore.tui.run_options import RunOptions
+    from tfexplore.loader.run_options import RunOptions
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def _run_options(options: argparse.Namespace | None) -> RunOptions | None:
     """How models are run; what that needs is not imported before the first run where nobody said anything."""
     if options is None:
         return None
-    from tfexplore.tui.run_options import RunOptions
+    from tfexplore.loader.run_options import RunOptions
 
     said = (options.tf_python, options.threads, options.memory, *options.imports, *options.op_libraries)
     child = None

@@ -19,7 +19,7 @@ from tfexplore.core import text
 from tfexplore.core.subjects import FoundSubject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
-from tfexplore.tui.run_options import RunOptions
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.bars import HeaderBar, KeyBar

@@ -17,6 +17,7 @@ from tfexplore.core.subjects import SectionSubject
 from tfexplore.core.trust import distrusted, sentence
 from tfexplore.errors import Cancelled, ChildDied, RuntimeFailed, TfexploreError, TimedOut, UsageError
 from tfexplore.loader import Loader
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.loader.running import Runner
 from tfexplore.runtime.client import CANCEL_SECONDS, TERMINATE_SECONDS
 from tfexplore.runtime.records import About, Event, Log, Options, Progress
@@ -33,7 +34,6 @@ from tfexplore.tui.predict_run import (
     TIMED_OUT,
     Run,
 )
-from tfexplore.tui.run_options import RunOptions
 
 if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph

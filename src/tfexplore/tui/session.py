@@ -13,11 +13,11 @@ from tfexplore.core.model import COLLECTION
 from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.details import Details
 from tfexplore.tui.header_facts import header_facts
 from tfexplore.tui.listing import Listing, row_key
 from tfexplore.tui.outline import PAGE, Node, Outline, Row
-from tfexplore.tui.run_options import RunOptions
 from tfexplore.tui.topics import Tab, Topic
 
 if TYPE_CHECKING:
