@@ -61,7 +61,7 @@ def model(tmp_path: Path) -> Path:
     """Signatures that the stand-in child answers, or does not, as they are called."""
     nodes = [placeholder(b"x"), identity(b"y", b"x"), identity(b"y_too", b"y"), identity(b"z", b"x")]
     one = signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")})
-    signatures = dict.fromkeys((b"serving_default", b"deaf", b"fail", b"falls", b"silent"), one)
+    signatures = dict.fromkeys((b"serving_default", b"deaf", b"fail", b"falls", b"late", b"silent"), one)
     objects = object_graph([user_object([])])
     return write_saved_model(tmp_path / "m", meta_graph(nodes=nodes, signatures=signatures, objects=objects))
 
@@ -226,7 +226,8 @@ async def test_the_maker_is_cycled(model: Path) -> None:
         assert found == ["zeros", "ones", "random", "zeros"]
 
 
-async def test_a_run_is_cancelled_and_the_model_stays(model: Path) -> None:
+@pytest.mark.parametrize("key", ["escape", "ctrl+c"])
+async def test_a_run_is_cancelled_and_the_model_stays(key: str, model: Path) -> None:
     async with predicting(model) as driver:
         await driver.call("silent")
         await driver.press("ctrl+r")
@@ -234,12 +235,29 @@ async def test_a_run_is_cancelled_and_the_model_stays(model: Path) -> None:
         pids = stand_ins()
         await driver.press("ctrl+r")  # one at a time
         await driver.until(lambda: "under way" in driver.text)
-        await driver.press("escape")
+        await driver.press(key)
         await driver.until(lambda: driver.predict.runs[0].status == "cancelled")
         assert "the model stays loaded" in driver.predict.runs[0].problem
         await driver.call("serving_default")
         await driver.run()
         assert stand_ins() == pids
+
+
+async def test_an_answer_that_comes_after_cancelling_is_dropped(model: Path) -> None:
+    async with predicting(model) as driver:
+        await driver.call("late")
+        await driver.press("ctrl+r")
+        await driver.until(lambda: driver.predict.runs and driver.predict.runs[0].step == "first call")
+        await driver.press("escape")
+        await driver.until(lambda: driver.predict.runs[0].is_over)
+        assert driver.predict.runs[0].status == "cancelled"
+        assert driver.predict.runs[0].answer is None
+
+
+async def test_a_run_that_takes_too_long(model: Path) -> None:
+    async with predicting(model, options=STAND_INS._replace(timeout=0.3)) as driver:
+        await driver.call("silent")
+        await driver.run("timed out")
 
 
 async def test_a_child_that_does_not_stop_is_killed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

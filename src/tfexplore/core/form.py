@@ -172,11 +172,15 @@ def make_form(choice: Choice, values: Mapping[str, str], specs: Specs, cancel: t
     elif choice.kind == BY_FUNCTION:
         if len(choice.traces) > 1:
             facts = f"1 to {len(choice.traces)}"
-            fields.append(Field("trace", TRACE, "trace", facts, str(_first_trace(choice.traces) + 1), ""))
+            fields.append(Field("trace", TRACE, "trace", facts, str(first_trace(choice.traces) + 1), ""))
         trace = choice.traces[_trace_number(choice, values)]
         signature = trace_signature(choice.name, trace)
         fields += _input_fields(signature, (), " ".join(f"{leaf.name}" for leaf in leaves(trace)))
     else:
+        fields += _growing(FETCH, "fetch", "tensor", "(a tensor to give back: NODE or NODE:OUTPUT)", values)
+        fields += _growing(FEED, "feed", "TENSOR=VALUE", "(a value for a tensor of the main graph)", values)
+        if len(meta_graph.functions.names):
+            fields.append(Field("body", BODY, "function", "that has them", "", "(the one that has the tensors)"))
         asked = values.get("signature", _fed_signature(meta_graph))
         names = [one.name for one in callable_signatures(meta_graph)]
         if names:
@@ -185,10 +189,6 @@ def make_form(choice: Choice, values: Mapping[str, str], specs: Specs, cancel: t
         if asked in names:
             signature = choose_signature(meta_graph, asked)
             fields += inputs_of(signature)
-        if len(meta_graph.functions.names):
-            fields.append(Field("body", BODY, "function", "that has them", "", "(the one that has the tensors)"))
-        fields += _growing(FETCH, "fetch", "tensor", "(a tensor to give back: NODE or NODE:OUTPUT)", values)
-        fields += _growing(FEED, "feed", "TENSOR=VALUE", "(a value for a tensor of the main graph)", values)
     fields.append(Field("repeat", REPEAT, "repeat", "more calls", "", "(one call)"))
     return Form(choice, tuple(fields), signature, trace)
 
@@ -206,8 +206,8 @@ def _growing(kind: str, name: str, facts: str, empty: str, values: Mapping[str, 
         yield Field(f"{kind}:{number}", kind, name, facts, "", empty)
 
 
-def _first_trace(traces: Sequence[dict[str, Any]]) -> int:
-    """Inference before training."""
+def first_trace(traces: Sequence[dict[str, Any]]) -> int:
+    """The number of the trace that is called unless the person says otherwise: inference before training."""
     for number, trace in enumerate(traces):
         plain = [nest["value"] for nest in (*trace["args"], *trace["kwargs"].values()) if "value" in nest]
         if True not in plain:
@@ -218,7 +218,7 @@ def _first_trace(traces: Sequence[dict[str, Any]]) -> int:
 def _trace_number(choice: Choice, values: Mapping[str, str]) -> int:
     written = values.get("trace", "").strip()
     number = int(written) - 1 if written.isascii() and written.isdigit() and len(written) < 9 else -1
-    return number if 0 <= number < len(choice.traces) else _first_trace(choice.traces)
+    return number if 0 <= number < len(choice.traces) else first_trace(choice.traces)
 
 
 # -- the rows of inputs --

@@ -265,6 +265,8 @@ def command_line(model: Model, target: Target, whole: Form, values: Mapping[str,
     if len(model.meta_graphs) > 1:
         words += ["--tag-set", ",".join(target.tag_set or ())]
     if choice.kind == form.BY_FUNCTION:
+        if whole.trace is not choice.traces[form.first_trace(choice.traces)]:
+            raise UsageError("a command line takes the first trace that fits, and this is another")
         words += ["--call", choice.name]
     elif choice.kind == form.BY_SIGNATURE:
         words += ["--signature", choice.name]

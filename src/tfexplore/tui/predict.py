@@ -22,7 +22,7 @@ from tfexplore.loader.running import Runner
 from tfexplore.runtime.client import CANCEL_SECONDS, TERMINATE_SECONDS
 from tfexplore.runtime.records import About, Event, Log, Options, Progress
 from tfexplore.tui.details import Details, Shown
-from tfexplore.tui.predict_form import FormState
+from tfexplore.tui.predict_form import FormState, key_of
 from tfexplore.tui.predict_run import (
     CANCELLED,
     CANCELLING,
@@ -166,7 +166,7 @@ class Predict(FormState):
         inputs = [(field.name, form_call.value_of(field, values)) for field in whole.fields]
         self._numbers += 1
         given = tuple(pair for pair in inputs if pair[1])
-        run = Run(self._numbers, whole.choice.title, given, step="starting")
+        run = Run(self._numbers, key_of(whole.choice), whole.choice.title, given, step="starting")
         self.runs.insert(0, run)
         del self.runs[MAX_RUNS:]
         self.run, self.current = 0, run
@@ -306,7 +306,7 @@ class Predict(FormState):
     def before(self, run: Run) -> Run | None:
         """The run before it that gave outputs, of the same call."""
         older = self.runs[self.runs.index(run) + 1 :]
-        return next((one for one in older if one.answer is not None and one.title == run.title), None)
+        return next((one for one in older if one.answer is not None and one.call == run.call), None)
 
     def look_at(self, number: int) -> bool:
         """Moves the cursor of the list of runs; tells whether it moved."""

@@ -74,14 +74,14 @@ class FormState:
             return
         self._keep()
         self.choice = number
-        self.values, self.row = self._kept.get(_key(self.choices[number]), ({}, 0))
+        self.values, self.row = self._kept.get(key_of(self.choices[number]), ({}, 0))
         self.form, self.errors, self.problem = None, {}, ""
         self._tell()
         await self._read_form()
 
     def _keep(self) -> None:
         if self.choices:
-            self._kept[_key(self.choices[self.choice])] = (self.values, self.row)
+            self._kept[key_of(self.choices[self.choice])] = (self.values, self.row)
 
     async def _read_form(self) -> None:
         choice, values = self.choices[self.choice], self.values
@@ -97,8 +97,12 @@ class FormState:
         except TfexploreError as error:
             found, self.problem = None, text.visible(str(error))
         if self.choices[self.choice] is choice:
+            at = self.field
             self.form = found
-            self.row = max(0, min(self.row, len(found.fields) - 1 if found is not None else 0))
+            fields = found.fields if found is not None else ()
+            # Rows may have come above it.
+            same = (row for row, field in enumerate(fields) if at is not None and field.key == at.key)
+            self.row = next(same, max(0, min(self.row, len(fields) - 1)))
             self._tell()
 
     @property
@@ -200,5 +204,6 @@ class FormState:
         return self._indexes[key]
 
 
-def _key(choice: Choice) -> tuple[str, str, int]:
+def key_of(choice: Choice) -> tuple[str, str, int]:
+    """What tells a choice from the others, for as long as the model is open."""
     return choice.kind, choice.name, id(choice.meta_graph)

@@ -25,6 +25,7 @@ class Run:
 
     Attributes:
         number: from 1 on.
+        call: tells what was called from anything else that can be.
         title: what was called, visible.
         inputs: what was given, by name, as the person wrote it.
         status: one of the words above.
@@ -36,6 +37,7 @@ class Run:
     """
 
     number: int
+    call: tuple[str, str, int]
     title: str
     inputs: tuple[tuple[str, str], ...]
     status: str = RUNNING

@@ -92,6 +92,15 @@ class FormList(LineView):
         """The line of a row."""
         return self._lines[row] if row < len(self._lines) else 0
 
+    def show_cursor(self) -> None:
+        """See `LineView`; what is said below the row is shown with it."""
+        row = self.predict.row
+        if row < len(self._lines):
+            start = self._lines[row]
+            end = self._lines[row + 1] if row + 1 < len(self._lines) else len(self._drawn)
+            height = max(1, min(end - start, self.scrollable_content_region.height))
+            self.scroll_to_region(Region(0, start, 1, height), animate=False, force=True, immediate=True)
+
     def move_cursor(self, line: int) -> None:
         """See `LineView`; notes are stepped over."""
         drawn = self._drawn[line]

@@ -78,7 +78,9 @@ class PredictPane(Container):
         for pane in self._panes:
             pane.update_lines()
         if self._field is not None:
+            self._form.show_cursor()  # the names that may complete it stand below the row
             self._place()
+        self._form.set_class(self._field is not None, "-editing")
         self.refresh_bindings()
 
     # -- focus --
@@ -207,6 +209,8 @@ class PredictPane(Container):
     async def accept(self, field: Field, value: str) -> None:
         """Takes what was written in a row."""
         await self.predict.accept(field, value)
+        if self._form.has_focus:
+            self._form.show_cursor()
 
     @on(FormList.MakeRequested)
     @work(exclusive=True, group="predict make", description="making values up")
