@@ -20,12 +20,13 @@ from tfexplore.cli.parser import parse
 from tfexplore.core import form, form_call
 from tfexplore.core.completion import NameIndex
 from tfexplore.core.detail_run import compared_block, outputs_blocks
-from tfexplore.core.form import Choice, Form
+from tfexplore.core.form import Form
 from tfexplore.core.form_call import Made, make_call
 from tfexplore.core.model import Model
 from tfexplore.core.opener import open_model
 from tfexplore.core.outputs import Output, latency
 from tfexplore.core.plan import target
+from tfexplore.core.traces import plan_function
 from tfexplore.errors import UsageError
 
 
@@ -44,6 +45,11 @@ def by_name(whole: Form, **written: str) -> dict[str, str]:
     """What is written, by key."""
     keys = {field.name: field.key for field in whole.fields}
     return {keys[name]: value for name, value in written.items()}
+
+
+def as_command(model: Model, made: Made, whole: Form, values: dict[str, str]) -> str:
+    assert made.plan is not None, made.errors
+    return form_call.command_line(model, target(model, whole.choice.meta_graph), whole, values, made.plan)
 
 
 def by_command(model: Model, line: str) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def test_the_command_line_gives_the_same_inputs(row: dict[str, str], ranker: Mod
     whole = made_form(ranker, "serving_default")
     values = by_name(whole, **{name: json.dumps(value) for name, value in row.items()})
     made = make_call(ranker, whole, values)
-    line = form_call.command_line(ranker, target(ranker, whole.choice.meta_graph), whole, values)
+    line = as_command(ranker, made, whole, values)
     same(made, by_command(ranker, line))
     encoded = made.plan.arrays["examples"][0]  # type: ignore[union-attr]
     assert all(value.encode() in encoded for value in row.values())
@@ -92,7 +98,7 @@ def test_ways_to_write_examples(written: dict[str, str], ranker: Model) -> None:
     whole = made_form(ranker, "serving_default")
     values = by_name(whole, **written)
     made = make_call(ranker, whole, values)
-    line = form_call.command_line(ranker, target(ranker, whole.choice.meta_graph), whole, values)
+    line = as_command(ranker, made, whole, values)
     same(made, by_command(ranker, line))
     assert made.repeat == int(written.get("repeat", 0))
 
@@ -159,12 +165,7 @@ def test_tensors_by_name(defaults: Model) -> None:
     assert made.plan is not None
     assert made.plan.fetches == ("y", "z:0")
     assert made.plan.arrays["w:0"].tolist() == [1, 2]
-    same(
-        made,
-        by_command(
-            defaults, form_call.command_line(defaults, target(defaults, whole.choice.meta_graph), whole, values)
-        ),
-    )
+    same(made, by_command(defaults, as_command(defaults, made, whole, values)))
     values = {"signature": "", "fetch:0": "z", "feed:0": "w=[1, 2]", "fetch:1": "nope", "feed:1": "w"}
     whole = made_form(defaults, "tensors by name", values)
     assert whole.signature is None
@@ -187,6 +188,26 @@ def test_a_function_has_the_rows_of_its_trace(ranker: Model) -> None:
     assert chosen.trace is traces[0]
     wrong = make_call(ranker, whole, {"trace": "3"})
     assert wrong.errors == {"trace": "there are the traces 1 to 2"}
+
+
+def test_a_function_that_parses_has_a_row_for_each_feature(ranker: Model) -> None:
+    examples = {"tensor": {"name": "examples", "dtype": "string", "shape": [None]}}
+    trace = {"args": [examples], "kwargs": {}, "outputs": examples}
+    (choice,) = form.function_choices(ranker.meta_graph(), {"rank": [trace]})
+    whole = form.make_form(choice, {}, {})
+    theirs = made_form(ranker, "serving_default")
+    assert [field.name for field in whole.fields] == [field.name for field in theirs.fields]
+    made = make_call(ranker, whole, by_name(whole, gid="135415"))
+    other = make_call(ranker, theirs, by_name(theirs, gid="135415"))
+    assert other.plan is not None
+    same(made, other.plan.arrays)
+    line = as_command(ranker, made, whole, {})
+    options = parse(shlex.split(line)[1:])
+    plan = plan_function(choice.meta_graph, options.call, choice.traces, predict_command._given(options))
+    same(made, plan.arrays)
+    again = make_call(ranker, whole, by_name(whole, gid="1"))
+    with pytest.raises(AssertionError):
+        same(again, plan.arrays)
 
 
 def test_functions_of_tensorflow_itself_come_last(ranker: Model) -> None:
@@ -220,7 +241,7 @@ def test_a_choice_for_each_meta_graph(tmp_path: Path) -> None:
             (form.BY_TENSORS, "gpu"),
         ]  # fmt: skip
         whole = form.make_form(found[2], {}, {})
-        line = form_call.command_line(model, target(model, found[2].meta_graph), whole, {})
+        line = as_command(model, make_call(model, whole, {}), whole, {})
         assert "--tag-set gpu" in line
 
 
@@ -229,9 +250,9 @@ def test_what_no_command_line_can_show(tmp_path: Path) -> None:
     one = {b"a\x1b": signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")})}
     path = write_saved_model(tmp_path / "m", meta_graph(nodes=nodes, signatures=one))
     with open_model(str(path)) as model:
-        choice: Choice = form.choices(model)[0]
+        whole = form.make_form(form.choices(model)[0], {}, {})
         with pytest.raises(UsageError, match="no command line can show"):
-            form_call.command_line(model, target(model, choice.meta_graph), form.make_form(choice, {}, {}), {})
+            as_command(model, make_call(model, whole, {}), whole, {})
 
 
 # -- names --

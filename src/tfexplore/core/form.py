@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import auto_inputs, makers, text
 from tfexplore.core.feature_ops import FEATURE_LISTS, FIXED, Feature
-from tfexplore.core.feature_spec import InputSpec, default_of, input_specs
+from tfexplore.core.feature_spec import InputSpec, default_of, input_specs, path_specs
 from tfexplore.core.plan import SERVING_DEFAULT, callable_signatures, choose_signature
 from tfexplore.core.shapes import Shape, format_shape, num_elements
 from tfexplore.core.signatures import Signature, TensorInfo
@@ -140,7 +140,7 @@ def _is_private(path: str) -> bool:
 
 
 Specs = dict[tuple[int, str], tuple[InputSpec, ...]]
-"""What was recovered already, by the MetaGraph's identity and the signature's name."""
+"""What was recovered already, by the MetaGraph's identity and what is called."""
 
 
 def make_form(choice: Choice, values: Mapping[str, str], specs: Specs, cancel: threading.Event | None = None) -> Form:
@@ -161,7 +161,7 @@ def make_form(choice: Choice, values: Mapping[str, str], specs: Specs, cancel: t
     trace = None
 
     def inputs_of(one: Signature) -> Iterator[Field]:
-        key = id(meta_graph), one.name
+        key = id(meta_graph), f"signature {one.name}"
         if key not in specs:
             specs[key] = input_specs(meta_graph, one, cancel)
         return _input_fields(one, specs[key])
@@ -175,7 +175,10 @@ def make_form(choice: Choice, values: Mapping[str, str], specs: Specs, cancel: t
             fields.append(Field("trace", TRACE, "trace", facts, str(first_trace(choice.traces) + 1), ""))
         trace = choice.traces[_trace_number(choice, values)]
         signature = trace_signature(choice.name, trace)
-        fields += _input_fields(signature, (), " ".join(f"{leaf.name}" for leaf in leaves(trace)))
+        key = id(meta_graph), f"function {choice.name}"
+        if key not in specs:
+            specs[key] = path_specs(meta_graph, choice.name, cancel)
+        fields += _input_fields(signature, specs[key], " ".join(leaf.name for leaf in leaves(trace)))
     else:
         fields += _growing(FETCH, "fetch", "tensor", "(a tensor to give back: NODE or NODE:OUTPUT)", values)
         fields += _growing(FEED, "feed", "TENSOR=VALUE", "(a value for a tensor of the main graph)", values)

@@ -254,8 +254,11 @@ def _plan(model: Model, whole: Form, values: Mapping[str, str], parts: Mapping[s
 # -- as a command line --
 
 
-def command_line(model: Model, target: Target, whole: Form, values: Mapping[str, str]) -> str:
+def command_line(model: Model, target: Target, whole: Form, values: Mapping[str, str], plan: Plan) -> str:
     """The same call by `tfexplore predict`.
+
+    Args:
+        plan: what the form came to.
 
     Raises:
         UsageError: it has no short command line; says why.
@@ -274,9 +277,9 @@ def command_line(model: Model, target: Target, whole: Form, values: Mapping[str,
     for field in whole.fields:
         given = value_of(field, values)
         if field.kind == form.EXAMPLES and (not given or _is_rows(given) or given.startswith(RECORDS)):
-            if len(parsed) > 1:
-                raise UsageError("several inputs take Examples, which no command line gives: --as python writes it")
-            if given.startswith(RECORDS):
+            if len(parsed) > 1 or choice.kind == form.BY_FUNCTION:  # --example knows one input, of a signature
+                words += ["--input", f"{field.name}={json.dumps(_plain(plan.arrays[field.name]))}"]
+            elif given.startswith(RECORDS):
                 words += ["--tfrecord", given[len(RECORDS) :]]
             else:
                 words += ["--example", given or json.dumps(_row(whole, field, values))]

@@ -362,7 +362,7 @@ def _scripts(model: Model, whole: Form, values: dict[str, str], made: form_call.
     for name in ("tfexplore", "curl", "python", "saved_model_cli"):
         try:
             if name == "tfexplore":
-                written = form_call.command_line(model, wanted, whole, values)
+                written = form_call.command_line(model, wanted, whole, values, plan)
             else:
                 written = script(name, wanted, plan)
         except UsageError as error:
