@@ -13,6 +13,8 @@ from cli.conftest import Run, on_pty, process
 from core.opening import bundle, small_model
 from tfexplore import __version__, demo
 from tfexplore.core.sections import SECTIONS
+from tfexplore.loader.run_options import RunOptions
+from tfexplore.runtime.records import Options
 
 
 @pytest.fixture
@@ -186,7 +188,8 @@ def test_without_a_path_the_explorer_lists_the_current_folder(
 ) -> None:
     opened: list[tuple[str, bool]] = []
 
-    def run_app(path: str, *, as_collection: bool) -> int:
+    def run_app(path: str, *, as_collection: bool, options: RunOptions) -> int:
+        assert options == RunOptions()
         opened.append((path, as_collection))
         return 0
 
@@ -194,3 +197,19 @@ def test_without_a_path_the_explorer_lists_the_current_folder(
     monkeypatch.setattr("tfexplore.tui.app.run_app", run_app)
     assert run(*words).code == 0
     assert opened == [(path, as_collection)]
+
+
+def test_how_models_are_run_is_told_to_the_explorer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[RunOptions] = []
+
+    def run_app(path: str, *, as_collection: bool, options: RunOptions) -> int:
+        told.append(options)
+        return 0
+
+    monkeypatch.setattr("tfexplore.guard.run", lambda screen: screen())
+    monkeypatch.setattr("tfexplore.tui.app.run_app", run_app)
+    words = ["--tf-python", "/p", "--device", "gpu", "--threads", "2", "--memory", "8G", "--import", "m"]
+    assert run("there", *words, "--op-library", "o.so", "--trust", "--timeout", "5").code == 0
+    child = Options("/p", device="gpu", threads=2, memory=8 << 30, imports=("m",), op_libraries=("o.so",))
+    assert told == [RunOptions(child, trust=True, timeout=5)]
+    assert run("there", "--threads", "0").code == 2

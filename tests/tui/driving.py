@@ -12,6 +12,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from tfexplore.demo import FOLDER
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.app import ExplorerApp
 from tfexplore.tui.outline import Node
 from tfexplore.tui.widgets.detail_pane import DetailPane
@@ -142,9 +143,11 @@ class Driver:
 
 
 @asynccontextmanager
-async def explorer(path: str | Path = RANKER, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Driver]:
+async def explorer(
+    path: str | Path = RANKER, size: tuple[int, int] = (120, 40), options: RunOptions | None = None
+) -> AsyncIterator[Driver]:
     """The explorer on a path, opened and drawn."""
-    app = ExplorerApp(str(path))
+    app = ExplorerApp(str(path), options=options)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot)
         await driver.until(lambda: app.session.model is not None and driver.title is not None)

@@ -25,7 +25,9 @@ usage: tfexplore [PATH]                   open the explorer; without PATH, on th
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
 .index or .data file, or the checkpoint state file. Of a serving base directory
 the newest version is shown, of another folder the models that lie below it.
-Only predict and smoke start TensorFlow, in a process of its own.
+Only predict, smoke and the explorer's Predict tab start TensorFlow, in a process
+of its own. How it is run is told to the explorer as to predict: --tf-python,
+--device, --threads, --memory, --import, --op-library, --trust, --timeout.
 
 `tfexplore show --help` tells a command's options; ./show opens a folder called show."""
 
@@ -151,8 +153,11 @@ def _smoke_parser() -> argparse.ArgumentParser:
 
 
 def _explore_parser() -> argparse.ArgumentParser:
+    from tfexplore.cli.run_parsers import add_child_options
+
     parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", nargs="?")
+    add_child_options(parser)
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--version", action="version", version=f"tfexplore {__version__}")
     return parser

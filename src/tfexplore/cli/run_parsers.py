@@ -6,7 +6,6 @@ import argparse
 import re
 
 from tfexplore.core import text
-from tfexplore.core.scripts import FORMS
 
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -49,9 +48,8 @@ def tolerance(value: str) -> float:
     return found
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """What every command that starts the child takes."""
-    parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")
+def add_child_options(parser: argparse.ArgumentParser) -> None:
+    """How the child is run."""
     group = parser.add_argument_group("how it is run")
     group.add_argument(
         "--trust", action="store_true", help="run it although `tfexplore scan` has findings of level high"
@@ -69,6 +67,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--op-library", metavar="FILE.so", dest="op_libraries", action="append", default=[], help="a library with ops"
     )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """What every command that starts the child takes."""
+    parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")
+    add_child_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no notes and no progress on standard error")
     parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
@@ -76,6 +80,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
     """The options of `predict`."""
+    from tfexplore.core.scripts import FORMS
+
     parser.add_argument("path", metavar="PATH", help="a SavedModel, GraphDef or MetaGraph")
     what = parser.add_argument_group("what is called")
     what.add_argument("--signature", metavar="NAME", help="a signature (default: serving_default, else the only one)")

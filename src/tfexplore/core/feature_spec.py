@@ -107,6 +107,23 @@ def call_specs(
     return [spec for spec, _ in _of_function(Wiring(meta_graph, cancel), function, call)]
 
 
+def path_specs(meta_graph: MetaGraph, call: str, cancel: threading.Event | None = None) -> tuple[InputSpec, ...]:
+    """As `input_specs`, for a function of the object graph; of its concrete functions the first that parses an input.
+
+    Raises:
+        Cancelled: `cancel` was set meanwhile.
+    """
+    if not _has_any(meta_graph, cancel):
+        return ()
+    wiring = Wiring(meta_graph, cancel)
+    found: dict[str, InputSpec] = {}
+    for name, path in _concrete_functions(meta_graph.objects):
+        if path == call:
+            for spec, _ in _of_function(wiring, name, call):
+                found.setdefault(spec.input, spec)
+    return tuple(found.values())
+
+
 def default_of(feature: Feature) -> Any:
     """The default as plain data (see `values.to_plain`), in the feature's shape; None where there is none.
 
@@ -209,8 +226,8 @@ def _of_signature(wiring: Wiring, signature: Signature) -> Iterator[_Found]:
             yield found
 
 
-def _of_functions(wiring: Wiring, objects: ObjectGraph | None) -> Iterator[_Found]:
-    seen: set[str] = set()
+def _concrete_functions(objects: ObjectGraph | None) -> Iterator[tuple[str, str]]:
+    """The concrete functions of the object graph, each with the path that it is called by."""
     for node_id in objects.walk if objects is not None else ():
         assert objects is not None
         message = objects.message(node_id)
@@ -223,9 +240,15 @@ def _of_functions(wiring: Wiring, objects: ObjectGraph | None) -> Iterator[_Foun
             continue
         call = objects.path(node_id) or f"object {node_id}"
         for name in map(text.decode, names):
-            if name not in seen:  # of a function with several names the first counts
-                seen.add(name)
-                yield from _of_function(wiring, name, call)
+            yield name, call
+
+
+def _of_functions(wiring: Wiring, objects: ObjectGraph | None) -> Iterator[_Found]:
+    seen: set[str] = set()
+    for name, call in _concrete_functions(objects):
+        if name not in seen:  # of a function with several names the first counts
+            seen.add(name)
+            yield from _of_function(wiring, name, call)
 
 
 def _of_function(wiring: Wiring, name: str, call: str) -> Iterator[_Found]:

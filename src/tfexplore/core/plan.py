@@ -197,6 +197,7 @@ def plan_fetches(
     signature: str | None = None,
     function: str | None = None,
     given: Given | None = None,
+    made: dict[str, np.ndarray] | None = None,
 ) -> Plan:
     """Tensors to give back by name, and values for tensors or for a signature's inputs.
 
@@ -206,6 +207,7 @@ def plan_fetches(
         signature: whose inputs `given` are for; needed where the tensors lie in a function.
         function: the FunctionDef whose tensors are meant; without it one that has them is looked for where the main
             graph does not.
+        made: arrays for all inputs of the signature, in place of `given`.
 
     Raises:
         UsageError: a tensor does not exist, or a value does not fit.
@@ -223,12 +225,20 @@ def plan_fetches(
         if info.name in arrays:
             raise UsageError(f"{text.label(name)} is fed twice")
         arrays[info.name] = value(written, info)
+    if made is not None:
+        return Plan(choose_signature(meta_graph, signature).name, None, tuple(fetches), body, {**made, **arrays})
     chosen: Signature | None = None
     wants_signature = given is not None and bool(given.words or given.example or given.tfrecord or given.request)
     if body is not None or wants_signature or signature is not None:
         chosen = choose_signature(meta_graph, signature)
         arrays = {**_arrays(meta_graph, chosen, given or Given(), fed=arrays), **arrays}
     return Plan(chosen.name if chosen is not None else None, None, tuple(fetches), body, arrays)
+
+
+def find_fetch(meta_graph: MetaGraph, name: str, function: str | None) -> TensorInfo:
+    """A tensor to give back, of the main graph or of a function; raises as `plan_fetches`."""
+    graph, body = _place(meta_graph, [name], function)
+    return find_tensor(graph, name, body)
 
 
 def _place(meta_graph: MetaGraph, fetches: Sequence[str], function: str | None) -> tuple[Graph, str | None]:

@@ -13,18 +13,20 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tfexplore.core import text
 from tfexplore.core.subjects import FoundSubject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.bars import HeaderBar, KeyBar
 from tfexplore.tui.widgets.detail_pane import DetailPane
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
+from tfexplore.tui.widgets.predict_tab import PredictTab
 from tfexplore.tui.widgets.safety_list import SafetyList
 from tfexplore.tui.widgets.tab_bar import KEYS, NAMES, TabBar
 
@@ -44,8 +46,15 @@ class ExplorerApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (15, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority, because the screen's own Tab is bound without a place in the line of keys.
+        Binding("tab", "other_pane", "Other pane", priority=True, id="app.pane", tooltip="Go to the other pane"),
         Binding(
-            "tab,shift+tab", "other_pane", "Other pane", priority=True, id="app.pane", tooltip="Go to the other pane"
+            "shift+tab",
+            "other_pane(-1)",
+            "Pane before",
+            show=False,
+            priority=True,
+            id="app.pane_before",
+            tooltip="Go to the pane before",
         ),
         *(
             Binding(
@@ -81,9 +90,9 @@ class ExplorerApp(App[None]):
         ),
     ]
 
-    def __init__(self, path: str, *, as_collection: bool = False) -> None:
+    def __init__(self, path: str, *, as_collection: bool = False, options: RunOptions | None = None) -> None:
         super().__init__()
-        self.session = Session(path, Loader(), self._changed, as_collection=as_collection)
+        self.session = Session(path, Loader(), self._changed, as_collection=as_collection, options=options)
         self.failure: ModelError | None = None
         self._debounce: Timer | None = None
         self._interrupted_at = float("-inf")
@@ -97,6 +106,7 @@ class ExplorerApp(App[None]):
             yield ModelTree(self.session, id="tree")
             yield SafetyList(self.session, id="safety")
             yield DetailPane(self.session, id="detail")
+            yield PredictTab(self.session, id="predict")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
@@ -147,6 +157,9 @@ class ExplorerApp(App[None]):
             self._arrange()
             base.query_one(TabBar).refresh()
             return
+        if topic is Topic.PREDICT:
+            base.query_one(PredictTab).update()
+            return
         if topic is Topic.SAFETY:
             base.query_one(SafetyList).update_lines()
             self.refresh_bindings()
@@ -162,18 +175,29 @@ class ExplorerApp(App[None]):
         base.query_one("#panes").set_class(self.session.in_list, "-list")
         base.query_one(TabBar).display = len(self.session.tabs) > 1
         base.query_one(TabBar).refresh()
-        is_safe = self.session.tab is Tab.SAFETY
-        left, other = self._left, base.query_one(ModelTree if is_safe else SafetyList)
-        had_focus = other.has_focus
-        left.display, other.display = True, False
-        if had_focus:
-            left.focus()
+        tab, focused = self.session.tab, base.focused
+        for kind, shown in (
+            (ModelTree, tab is Tab.EXPLORE),
+            (SafetyList, tab is Tab.SAFETY),
+            (DetailPane, tab is not Tab.PREDICT),
+        ):
+            base.query_one(kind).display = shown
+        base.query_one(PredictTab).adapt()
+        if focused is None or not focused.display:
+            self._focus_left()
         self.refresh_bindings()
 
     @property
     def _left(self) -> LineView:
         """The pane whose cursor the details follow."""
         return self.screen_stack[0].query_one(SafetyList if self.session.tab is Tab.SAFETY else ModelTree)
+
+    def _focus_left(self) -> None:
+        """Goes to the pane that the shown tab is worked in first."""
+        if self.session.tab is Tab.PREDICT:
+            self.screen_stack[0].query_one(PredictTab).focus_first()
+        else:
+            self._left.focus()
 
     # -- the list of models --
 
@@ -219,10 +243,11 @@ class ExplorerApp(App[None]):
         """Goes to a tab."""
         if not self.session.show_tab(Tab(name)):
             return
-        self._left.focus()
+        self._focus_left()
         if self.session.tab is Tab.SAFETY:
             self.scan()
-        self.show_row()
+        if self.session.tab is not Tab.PREDICT:
+            self.show_row()
 
     @on(TabBar.Chosen)
     def _tab_chosen(self, message: TabBar.Chosen) -> None:
@@ -321,10 +346,14 @@ class ExplorerApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Panes are changed on the explorer itself, not below a screen that lies over it."""
-        return len(self.screen_stack) == 1 if action == "other_pane" else True
+        # Within an input Tab completes what is typed.
+        return len(self.screen_stack) == 1 and not isinstance(self.focused, Input) if action == "other_pane" else True
 
-    def action_other_pane(self) -> None:
-        """Goes to the other pane."""
+    def action_other_pane(self, step: int = 1) -> None:
+        """Goes to the other pane, of several to the next."""
+        if self.session.tab is Tab.PREDICT:
+            self.query_one(PredictTab).focus_next(self.focused, step)
+            return
         (self._left if isinstance(self.focused, DetailPane) else self.query_one(DetailPane)).focus()
 
     def action_help(self) -> None:
@@ -339,7 +368,7 @@ class ExplorerApp(App[None]):
             else (pane.HELP if pane is not None else None) or "Look into a model by keyboard."
         )
         titles = ((ModelTree, "The tree"), (DetailPane, "The details"), (SafetyList, "Safety"))
-        title = next((title for kind, title in titles if isinstance(pane, kind)), "Help")
+        title = next((title for kind, title in titles if type(pane) is kind), getattr(pane, "TITLE", "Help"))
         self.push_screen(HelpScreen(help_content(title, purpose, self.screen.active_bindings.items())))
 
     def action_cancel(self) -> None:
@@ -368,11 +397,13 @@ class ExplorerApp(App[None]):
         for tab in self.session.tabs:
             go = partial(self.action_tab, tab.value)
             yield SystemCommand(f"Tab {NAMES[tab]}", f"Key {KEYS[tab][0]} or {KEYS[tab][1]}", go)
+        yield from self.query_one(PredictTab).commands()
         yield from super().get_system_commands(screen)
 
-    def on_unmount(self, event: events.Unmount) -> None:
-        """Leaves nothing open."""
+    async def on_unmount(self, event: events.Unmount) -> None:
+        """Leaves nothing open, and no process."""
         self.session.close()
+        await self.session.ended()
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual would print a traceback; `run_app` hands the error on, to be logged once the terminal is back.
@@ -388,18 +419,19 @@ class ExplorerApp(App[None]):
         return self._exception
 
 
-def run_app(path: str, *, as_collection: bool = False) -> int:
+def run_app(path: str, *, as_collection: bool = False, options: RunOptions | None = None) -> int:
     """Runs the explorer on a path until the person leaves; returns the exit code.
 
     Args:
         path: what is opened.
         as_collection: shows the list of the models in and below the path.
+        options: how models are run.
 
     Raises:
         ModelError: the path cannot be opened.
         Exception: the application crashed.
     """
-    app = ExplorerApp(path, as_collection=as_collection)
+    app = ExplorerApp(path, as_collection=as_collection, options=options)
     # What was imported stays to the end: a search for garbage need not look at it each time.
     gc.freeze()
     app.run()

@@ -13,6 +13,7 @@ from tfexplore.core.model import COLLECTION
 from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
+from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.details import Details
 from tfexplore.tui.header_facts import header_facts
 from tfexplore.tui.listing import Listing, row_key
@@ -22,6 +23,7 @@ from tfexplore.tui.topics import Tab, Topic
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
+    from tfexplore.tui.predict import Predict
     from tfexplore.tui.safety import Safety
 
 # From leaving a model to giving its memory back, in seconds: the list is drawn first.
@@ -37,6 +39,7 @@ class Session(Details):
         loader: reads for it; closed with the session.
         tell: called in the event loop after a change.
         as_collection: shows the models in and below `path`, even where that is a model itself or there are none.
+        options: how models are run.
 
     Attributes:
         model: None until it is open; while the list is shown, the collection.
@@ -45,11 +48,18 @@ class Session(Details):
         outline: the tree's rows.
         cursor: the row of the tree's cursor.
         tab: which tab is shown.
+        predict: calls of the model; None before their tab was opened.
         safety: the scan of the model; None before its tab was opened.
     """
 
     def __init__(
-        self, path: str, loader: Loader, tell: Callable[[Topic], None], *, as_collection: bool = False
+        self,
+        path: str,
+        loader: Loader,
+        tell: Callable[[Topic], None],
+        *,
+        as_collection: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         super().__init__(loader, tell)
         self.path = path
@@ -61,7 +71,10 @@ class Session(Details):
         self.outline = Outline()
         self.cursor = 0
         self.tab = Tab.EXPLORE
+        self.predict: Predict | None = None
         self.safety: Safety | None = None
+        self._options = options or RunOptions()
+        self._left: list[Predict] = []  # whose children may not have ended yet
         self._loading: set[tuple[int, int]] = set()
         self._facts: list[str] = []
         self._totals = True  # whether the headings show what a large model leaves out at first
@@ -262,6 +275,10 @@ class Session(Details):
             return False
         assert self.model is not None
         self.tab = tab
+        if tab is Tab.PREDICT and self.predict is None:
+            from tfexplore.tui.predict import Predict
+
+            self.predict = Predict(self.model, self.loader, self._options, lambda: self._tell(Topic.PREDICT))
         if tab is Tab.SAFETY and self.safety is None:
             from tfexplore.tui.safety import Safety
 
@@ -271,6 +288,10 @@ class Session(Details):
 
     def _forget_tabs(self) -> None:
         self.safety = None
+        if self.predict is not None:
+            self.predict.close()
+            self._left.append(self.predict)
+            self.predict = None
         if self.tab is not Tab.EXPLORE:
             self.tab = Tab.EXPLORE
             self._tell(Topic.TAB)
@@ -421,6 +442,8 @@ class Session(Details):
         A search goes on behind a model that is being opened, or was opened, from its list.
         """
         tasks = self.loader.tasks
+        if self.predict is not None and self.tab is Tab.PREDICT and self.predict.cancel():
+            return True
         if self.entering is not None or self.entered is not None:
             return tasks.cancel_all(but=OPEN) > 0
         if self.listing is not None and self.listing.searching:
@@ -430,5 +453,13 @@ class Session(Details):
     def close(self) -> None:
         """Cancels what runs and closes the model's files."""
         self.loader.close()
+        if self.predict is not None:
+            self.predict.close()
+            self._left.append(self.predict)
         if self.model is not None:
             self.model.close()
+
+    async def ended(self) -> None:
+        """Waits, once it has been closed, until no child is left."""
+        for predict in self._left:
+            await predict.ended()

@@ -9,6 +9,7 @@ class Tab(Enum):
     """A tab of the explorer."""
 
     EXPLORE = "explore"
+    PREDICT = "predict"
     SAFETY = "safety"
 
 
@@ -20,5 +21,6 @@ class Topic(Enum):
     ROWS = "rows"
     CURSOR = "cursor"
     DETAIL = "detail"
+    PREDICT = "predict"
     SAFETY = "safety"
     TAB = "tab"

@@ -13,7 +13,7 @@ from textual.message import Message
 from tfexplore.core import text
 from tfexplore.core.detail import Detail, Line
 from tfexplore.core.subjects import Subject
-from tfexplore.tui.session import Session
+from tfexplore.tui.details import Details
 from tfexplore.tui.widgets.line_view import LineView
 
 _LEAST_LABEL = 10  # blocks of short labels stand below each other
@@ -59,7 +59,7 @@ class DetailPane(LineView):
     class BackRequested(Message):
         """The person wants to go back."""
 
-    def __init__(self, session: Session, *, id: str) -> None:
+    def __init__(self, session: Details, *, id: str) -> None:
         super().__init__(id=id)
         self.session = session
         self._drawn: list[_Drawn] = []
