@@ -27,6 +27,9 @@ _MAX_PLAIN, _MAX_PLAIN_BYTES = 4096, 512
 # NameAttrLists may hold others; protobuf itself reads no more levels.
 _MAX_DEPTH = 40
 # Kinds of attributes in which a function or a graph may stand.
+# Tags of AttrValue (attr_value.proto): i, b and type; list; shape; and of a list's shapes.
+_VARINTS = frozenset((0x18, 0x28, 0x30))
+_LIST, _SHAPE, _LIST_SHAPE = 0x0A, 0x3A, 0x3A
 _HOLDING = frozenset(("func", "s", "tensor", "list"))
 # No graph with a node in it is shorter.
 _LEAST_GRAPH = 8
@@ -220,7 +223,7 @@ class Marker:
                 found.calls.append(Call(body.function, position, "", op))
             for entry in message.attr:
                 value = entry.value
-                if value not in plain:
+                if value not in plain and not _is_plain(value):
                     self._attr(body.function, position, entry.key, value, found)
         if names:
             body.places = places
@@ -293,6 +296,28 @@ class Marker:
             found.graphs.append(position)
             return False
         return True
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether an AttrValue is a number, a bool, a dtype, a shape or a list of shapes and nothing else, by its bytes.
+
+    Four of five attributes are, and decoding them all takes half of a scan. False proves nothing.
+    """
+    size = len(raw)
+    if size < 2:
+        return not raw
+    tag = raw[0]
+    if tag in _VARINTS:
+        return size == 2 and raw[1] < 0x80
+    # One field of under 128 bytes that is all there is: no other can follow it and count.
+    if raw[1] != size - 2 or raw[1] >= 0x80:
+        return False
+    if tag != _LIST:
+        return tag == _SHAPE
+    at = 2
+    while at + 1 < size and raw[at] == _LIST_SHAPE and raw[at + 1] < 0x80:
+        at += 2 + raw[at + 1]
+    return at == size
 
 
 def tensor_strings(message: Any) -> Iterator[bytes]:

@@ -138,6 +138,7 @@ class Framing:
 
     def __init__(self, data: bytes, cancel: threading.Event | None) -> None:
         self.data = data
+        self._passed_over = 0  # bytes of messages that were not looked into
         self._parts_left = _MIN_PARTS + len(data) // _BYTES_PER_PART
         self._plain_left = _MIN_PLAIN
         self._cancel = cancel
@@ -216,7 +217,7 @@ class Framing:
             if stop > end or (length and data[start] not in _FIRST):
                 break
             if length > _HEAVY:
-                self.weigh(place[1].type, start, stop)
+                self._look_into(place[1].type, start, stop)
             previous, position = position, stop
             count += 1
         return position, previous, count
@@ -233,6 +234,12 @@ class Framing:
             raise TooManyPartsError
         if self._plain_left % _CHECK_EVERY == 0:
             self.check()
+
+    def _look_into(self, kind: str, start: int, end: int) -> None:
+        """As `weigh`; what is short altogether cannot hold so many parts that they matter."""
+        self._passed_over += end - start
+        if self._passed_over > LIGHT:
+            self.weigh(kind, start, end)
 
     def weigh(self, kind: str, position: int, end: int, depth: int = 0) -> None:
         """Counts the parts of a message that nobody has looked through, as far as it can be read.
@@ -299,7 +306,7 @@ class Framing:
                 if not self.is_clean(field.type, found[1], found[2]):
                     return False
             elif field.message and field.type != "Entry":
-                self.weigh(field.type, found[1], found[2])
+                self._look_into(field.type, found[1], found[2])
             position = found[2]
         return position >= end
 
