@@ -176,6 +176,8 @@ def test_an_export_without_shapes(predict: Any, corpus: Path) -> None:
     model = corpus / "models" / "serving-half_plus_three" / "00000123"
     found = predict(model, "--input", "x=[[2], [4]]", "--json", "--quiet")
     assert answer(found) == {"y": [[4], [5]]}
+    script = predict(model, "--input", "x=[[2], [4]]", "--as", "python")
+    assert printed(script.out) == "y float32\n[[4.]\n [5.]]\n"
 
 
 def test_inner_tensors_of_tensorflow_2(predict: Any, functions: Path, tf: Any, tmp_path: Path) -> None:
@@ -484,20 +486,29 @@ def test_a_signal_ends_it_and_leaves_no_process(small_models: Path, number: int,
     # Its progress on a pty tells when the call has begun.
     master, slave = os.openpty()
     with subprocess.Popen(
-        command(words), env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave
+        command(words),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        # Where the tests run in the background of a shell, SIGINT is ignored, and would be here.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:
         os.close(slave)
-        said = b""
-        end = time.monotonic() + 60
-        while b"first call" not in said and time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                said += os.read(master, 4096)
-        assert b"first call" in said, said
-        started = descendants(child.pid)
-        assert started
-        child.send_signal(number)
-        out, _ = child.communicate(timeout=30)
-        os.close(master)
+        try:
+            said = b""
+            end = time.monotonic() + 60
+            while b"first call" not in said and time.monotonic() < end:
+                with contextlib.suppress(OSError):
+                    said += os.read(master, 4096)
+            assert b"first call" in said, said
+            started = descendants(child.pid)
+            assert started
+            child.send_signal(number)
+            out, _ = child.communicate(timeout=30)
+        finally:
+            os.close(master)
+            child.kill()
     assert (child.returncode, out) == (code, b"")
     while any(map(is_there, started)):
         assert time.monotonic() < end, "a process is left"
