@@ -84,9 +84,9 @@ def test_the_demo_in_a_golden_file(
     # TensorFlow's kernels differ in the last bits from one processor to another.
     for one in document["outputs"].values():
         one["values"] = [round(value, 4) for value in one["values"]]
-    golden("ranker-predict.json", json.dumps(document, indent=1) + "\n")
+    golden("predict-ranker.json", json.dumps(document, indent=1) + "\n")
     lines = predict("ranker", "--example", ROW)
-    golden("ranker-predict.tsv", re.sub(r"(0\.\d{4})\d+", r"\1", lines.out))
+    golden("predict-ranker.tsv", re.sub(r"(0\.\d{4})\d+", r"\1", lines.out))
     assert re.fullmatch(r"tfexplore: first call \d+\.\d ms\n", lines.err)
 
 
@@ -571,4 +571,4 @@ def test_hostile_names_for_programs(predict: Any, hostile: Path) -> None:
 def test_aligned_on_a_terminal(golden: Callable[[str, str], None]) -> None:
     code, out, said = on_pty("predict", "ranker", "--example", ROW, "--no-color", cwd=demo.FOLDER)
     assert code == 0, said
-    golden("ranker-predict.txt", re.sub(r"(0\.\d{4})\d+", r"\1", out.decode("utf-8").replace("\r\n", "\n")))
+    golden("predict-ranker.txt", re.sub(r"(0\.\d{4})\d+", r"\1", out.decode("utf-8").replace("\r\n", "\n")))
