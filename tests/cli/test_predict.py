@@ -84,9 +84,9 @@ def test_the_demo_in_a_golden_file(
     # TensorFlow's kernels differ in the last bits from one processor to another.
     for one in document["outputs"].values():
         one["values"] = [round(value, 4) for value in one["values"]]
-    golden("ranker-predict.json", json.dumps(document, indent=1) + "\n")
+    golden("predict-ranker.json", json.dumps(document, indent=1) + "\n")
     lines = predict("ranker", "--example", ROW)
-    golden("ranker-predict.tsv", re.sub(r"(0\.\d{4})\d+", r"\1", lines.out))
+    golden("predict-ranker.tsv", re.sub(r"(0\.\d{4})\d+", r"\1", lines.out))
     assert re.fullmatch(r"tfexplore: first call \d+\.\d ms\n", lines.err)
 
 
@@ -176,6 +176,8 @@ def test_an_export_without_shapes(predict: Any, corpus: Path) -> None:
     model = corpus / "models" / "serving-half_plus_three" / "00000123"
     found = predict(model, "--input", "x=[[2], [4]]", "--json", "--quiet")
     assert answer(found) == {"y": [[4], [5]]}
+    script = predict(model, "--input", "x=[[2], [4]]", "--as", "python")
+    assert printed(script.out) == "y float32\n[[4.]\n [5.]]\n"
 
 
 def test_inner_tensors_of_tensorflow_2(predict: Any, functions: Path, tf: Any, tmp_path: Path) -> None:
@@ -484,20 +486,29 @@ def test_a_signal_ends_it_and_leaves_no_process(small_models: Path, number: int,
     # Its progress on a pty tells when the call has begun.
     master, slave = os.openpty()
     with subprocess.Popen(
-        command(words), env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave
+        command(words),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        # Where the tests run in the background of a shell, SIGINT is ignored, and would be here.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:
         os.close(slave)
-        said = b""
-        end = time.monotonic() + 60
-        while b"first call" not in said and time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                said += os.read(master, 4096)
-        assert b"first call" in said, said
-        started = descendants(child.pid)
-        assert started
-        child.send_signal(number)
-        out, _ = child.communicate(timeout=30)
-        os.close(master)
+        try:
+            said = b""
+            end = time.monotonic() + 60
+            while b"first call" not in said and time.monotonic() < end:
+                with contextlib.suppress(OSError):
+                    said += os.read(master, 4096)
+            assert b"first call" in said, said
+            started = descendants(child.pid)
+            assert started
+            child.send_signal(number)
+            out, _ = child.communicate(timeout=30)
+        finally:
+            os.close(master)
+            child.kill()
     assert (child.returncode, out) == (code, b"")
     while any(map(is_there, started)):
         assert time.monotonic() < end, "a process is left"
@@ -560,4 +571,4 @@ def test_hostile_names_for_programs(predict: Any, hostile: Path) -> None:
 def test_aligned_on_a_terminal(golden: Callable[[str, str], None]) -> None:
     code, out, said = on_pty("predict", "ranker", "--example", ROW, "--no-color", cwd=demo.FOLDER)
     assert code == 0, said
-    golden("ranker-predict.txt", re.sub(r"(0\.\d{4})\d+", r"\1", out.decode("utf-8").replace("\r\n", "\n")))
+    golden("predict-ranker.txt", re.sub(r"(0\.\d{4})\d+", r"\1", out.decode("utf-8").replace("\r\n", "\n")))

@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
             diagnostics.note(sentence, quiet=options.quiet)
         plan = None if options.call is not None else _plan(model, meta_graph, options)
         if options.form is not None and plan is not None:
-            output.write(script(options.form, target, plan))
+            # TensorFlow 2 loads few exports of TensorFlow 1; its own loader takes them all.
+            loader = "v1" if meta_graph.objects is None else None
+            output.write(script(options.form, target, plan, loader=loader))
             return diagnostics.DONE
         if options.outdir is not None:
             _check_outdir(meta_graph, plan, options)

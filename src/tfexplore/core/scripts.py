@@ -34,7 +34,7 @@ def script(form: str, target: Target, plan: Plan, *, loader: str | None = None) 
 
     Args:
         form: one of `FORMS`.
-        loader: `v1` where the model is known to load only so.
+        loader: `v1` where the model is of TensorFlow 1.
 
     Raises:
         UsageError: the call cannot be written so; says why.
