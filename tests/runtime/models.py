@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,10 @@ def write_all(tf: Any, folder: Path) -> None:
         frozen = v1.graph_util.convert_variables_to_constants(session, session.graph_def, ["y"])
     (folder / "graph.pb").write_bytes(frozen.SerializeToString())
     (folder / "graph.pbtxt").write_text(str(frozen))
+    for name in ("graph.pb", "graph.pbtxt"):
+        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+    whole = (folder / "graph.pb.gz").read_bytes()
+    (folder / "cut.pb.gz").write_bytes(whole[: len(whole) // 2])
     frozen.node[0].op = "Sentencepiece4Tokens"
     (folder / "unregistered.pb").write_bytes(frozen.SerializeToString())
     (folder / "done").touch()

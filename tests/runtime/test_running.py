@@ -217,10 +217,12 @@ async def test_a_tensorflow_1_model(shared: Runtime, small_models: Path, loader:
 
 
 async def test_graphs(shared: Runtime, small_models: Path) -> None:
-    for name in ("graph.pb", "graph.pbtxt"):
+    for name in ("graph.pb", "graph.pbtxt", "graph.pb.gz", "graph.pbtxt.gz"):
         await shared.load(str(small_models / name), form="graph_def")
         result = await shared.call(Call(inputs=(floats("x", [1, 2]),), fetches=("y",)))
         assert outputs(result) == {"y": [3, 5]}
+    with pytest.raises(RunFailed, match=r"cut.pb.gz cannot be unpacked"):
+        await shared.load(str(small_models / "cut.pb.gz"), form="graph_def")
     with pytest.raises(RunFailed, match="checkpoint holds no GraphDef"):
         await shared.load(str(small_models / "checkpoint"), form="graph_def")
 

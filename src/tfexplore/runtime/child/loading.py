@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from typing import Any, NamedTuple, Optional
 
 import tensorflow as tf
@@ -116,9 +118,7 @@ def _saved_model(session: Any, where: Place) -> tuple[dict[str, Any], tuple[str,
 
 
 def _meta_graph(session: Any, where: Place, request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
-    from tensorflow.python.framework import meta_graph
-
-    meta = meta_graph.read_meta_graph_file(where.path)
+    meta = _message(where.path, tf.compat.v1.MetaGraphDef(), "MetaGraphDef")
     saver = tf.compat.v1.train.import_meta_graph(meta, clear_devices=True)
     if where.checkpoint is None:
         return dict(meta.signature_def), ("no checkpoint was given, so no variable has a value",)
@@ -136,17 +136,29 @@ def _meta_graph(session: Any, where: Place, request: Request) -> tuple[dict[str,
 
 
 def _graph_def(path: str) -> Any:
+    return _message(path, tf.compat.v1.GraphDef(), "GraphDef")
+
+
+def _message(path: str, found: Any, what: str) -> Any:
+    """A message that is a file, in binary or text form, packed with gzip or not.
+
+    Raises:
+        Refused: it is none.
+    """
     from google.protobuf import message, text_format
 
     with open(path, "rb") as file:
         data = file.read()
-    graph = tf.compat.v1.GraphDef()
     try:
-        graph.ParseFromString(data)
-        return graph
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        found.ParseFromString(data)
+        return found
     except message.DecodeError:
-        graph.Clear()
+        found.Clear()
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refused("no_graph", f"{path} cannot be unpacked: {str(error)[:200]}", path=path) from None
     try:
-        return text_format.Parse(data.decode("utf-8"), graph)
+        return text_format.Parse(data.decode("utf-8"), found)
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise Refused("no_graph", f"{path} holds no GraphDef: {str(error)[:200]}", path=path) from None
+        raise Refused("no_graph", f"{path} holds no {what}: {str(error)[:200]}", path=path) from None
