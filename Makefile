@@ -5,7 +5,9 @@
 # Needs Python 3.10 or later and make; `make PYTHON=python3.12 ...` chooses another Python.
 
 PYTHON ?= python3
-OTHER_PYTHON ?= python3.9
+# The first Python 3.9 that starts: in PATH, or one of pyenv's.
+OTHER_PYTHON ?= $(shell for one in python3.9 "$$(pyenv root 2>/dev/null)"/versions/3.9*/bin/python3.9; do \
+	"$$one" -c '' 2>/dev/null && echo "$$one" && break; done)
 ARGS ?=
 
 RUN := .venv
@@ -56,7 +58,7 @@ run: $(RUN_READY) ## tfexplore itself: make run ARGS="show ./export_model"
 ##@ Check
 
 .PHONY: check test format lint types layers readme fix
-check: format lint types layers readme test ## everything that CI runs
+check: format lint types layers readme other-where-it-can test ## everything that CI runs
 
 test: $(DEV_READY) ## the tests: make test ARGS="-k name", ARGS="-m 'not tensorflow'" for the quick ones
 	@$(DEV)/bin/python -m pytest $(ARGS)
@@ -85,10 +87,15 @@ fix: $(DEV_READY) ## format, and correct what ruff can correct
 	@$(DEV)/bin/ruff check --fix-only --quiet .
 	@$(DEV)/bin/ruff format .
 
-.PHONY: other-environment
+.PHONY: other-environment other-where-it-can
+other-where-it-can: $(DEV_READY)
+	@if [ -n "$(OTHER_PYTHON)" ]; then $(MAKE) --no-print-directory other-environment; \
+	else echo "There is no Python 3.9 here: the tests that run models with it skip."; fi
+
 other-environment: $(OTHER)/.ready ## for some tests: another Python and TensorFlow, OTHER_PYTHON=python3.9
 
 $(OTHER)/.ready: requirements/other.txt
+	@[ -n "$(OTHER_PYTHON)" ] || { echo "name a Python 3.9: make other-environment OTHER_PYTHON=..." >&2; exit 1; }
 	@echo "Preparing $(OTHER) with $(OTHER_PYTHON), once ..."
 	@$(OTHER_PYTHON) -m venv --clear $(OTHER)
 	@$(OTHER)/bin/python $(PIP_INSTALL) --no-compile --require-hashes -r $<

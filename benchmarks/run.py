@@ -13,6 +13,7 @@ import first_frame
 import import_time
 import large
 import open_all
+import predict
 import report
 import scan
 import show
@@ -22,6 +23,7 @@ from measure import Unmeasured
 BENCHMARKS = {
     "show": show,
     "scan": scan,
+    "predict": predict,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,

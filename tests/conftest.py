@@ -50,3 +50,15 @@ def tf() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
+
+
+@pytest.fixture(scope="session")
+def small_models(tf: Any, made_models: Path) -> Path:
+    """The models of `runtime/models.py`, written by this TensorFlow."""
+    from runtime import models
+
+    folder = made_models / "runtime"
+    if not folder.exists():
+        folder.mkdir()
+        models.write_all(tf, folder)
+    return folder

@@ -6,6 +6,10 @@ it where there is one) and, where something helps, what to do.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+_Error = TypeVar("_Error", bound="ModelError")
+
 
 class TfexploreError(Exception):
     """Base of all errors that tfexplore raises on purpose."""
@@ -37,6 +41,14 @@ class ModelError(TfexploreError):
         self.offset = offset
         self.hint = hint
         super().__init__(what)
+
+    def without_traceback(self: _Error, *, hint: str | None = None) -> _Error:
+        """The same error, to be stored: a traceback would keep alive what its frames hold, open files and all.
+
+        Args:
+            hint: in place of its own.
+        """
+        return type(self)(self.what, path=self.path, offset=self.offset, hint=hint or self.hint)
 
     def __str__(self) -> str:
         where = "" if self.path is None else f"{self.path or '(an empty path)'}: "

@@ -12,6 +12,8 @@ import numpy as np
 from core import saved_model_writer as writer
 from formats.table_writer import Partition, strings, write_bundle
 from formats.v1_writer import write_v1
+from tfexplore.formats.fingerprint import fingerprint64
+from tfexplore.formats.proto import lean
 
 KEY = b"%s/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -75,6 +77,43 @@ def write_saved_model(folder: Path) -> None:
     )
     (folder / "assets").mkdir(exist_ok=True)
     (folder / "assets" / "words.txt").write_bytes(b"a\nb\n")
+
+
+def write_text_saved_model(folder: Path) -> None:
+    """A SavedModel in text form: the text graph with tags and a signature."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = 'name: "%s:0" dtype: DT_FLOAT tensor_shape { unknown_rank: true }'
+    text = f"""saved_model_schema_version: 1
+meta_graphs {{
+  meta_info_def {{ tags: "serve" tensorflow_version: "2.21.0" }}
+  graph_def {{ {GRAPH_TEXT} }}
+  signature_def {{
+    key: "serving_default"
+    value {{
+      inputs {{ key: "x" value {{ {info % "x"} }} }}
+      outputs {{ key: "y" value {{ {info % "y"} }} }}
+      method_name: "tensorflow/serving/predict"
+    }}
+  }}
+}}
+"""
+    (folder / "saved_model.pbtxt").write_text(text)
+
+
+def write_sidecars(folder: Path) -> None:
+    """A SavedModel with a fingerprint, debug info and Keras metadata."""
+    write_saved_model(folder)
+    index = folder / "variables" / "variables.index"
+    hashed = lean("FingerprintDef")(checkpoint_hash=fingerprint64(str(index)), saved_model_checksum=7, uuid=b"abc")
+    (folder / "fingerprint.pb").write_bytes(hashed.SerializeToString())
+    debug = lean("GraphDebugInfo")(files=[b"model.py"])
+    for name in (b"i@f", b"x@"):
+        debug.traces.add(key=name).value.file_line_cols.add(file_index=0, line=3, func=b"call", code=b"return x")
+    (folder / "debug").mkdir(exist_ok=True)
+    (folder / "debug" / "saved_model_debug_info.pb").write_bytes(debug.SerializeToString())
+    keras = lean("SavedMetadata")()
+    keras.nodes.add(node_id=0, node_path=b"root", identifier=b"_tf_keras_model", metadata=b'{"class_name": "M"}')
+    (folder / "keras_metadata.pb").write_bytes(keras.SerializeToString())
 
 
 TENSORS = {
@@ -157,6 +196,10 @@ BYTES = ("truncate", "flip", "scramble")
 TABLE = (*BYTES, "edit entry", "edit block", "edit handles")
 TARGETS: dict[str, Target] = {
     "saved_model.pb": Target(write_saved_model, "saved_model.pb", "", (*BYTES, "edit protobuf")),
+    "saved_model.pbtxt": Target(write_text_saved_model, "saved_model.pbtxt", "", (*BYTES, "edit text")),
+    "fingerprint.pb": Target(write_sidecars, "fingerprint.pb", "", (*BYTES, "edit protobuf")),
+    "debug info": Target(write_sidecars, "debug/saved_model_debug_info.pb", "", (*BYTES, "edit protobuf")),
+    "keras_metadata.pb": Target(write_sidecars, "keras_metadata.pb", "", (*BYTES, "edit protobuf")),
     "variables.index": Target(write_saved_model, "variables/variables.index", "", TABLE, True),
     "object graph": Target(write_saved_model, "variables/variables.data-00000-of-00001", "", BYTES, True),
     "index": Target(write_checkpoint, "c.index", "c", TABLE, True),

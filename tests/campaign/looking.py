@@ -86,6 +86,7 @@ def _walk(model: Model) -> bool:
             detail = describe(item.subject)
             for block in detail.blocks:
                 _printable(block.title)
+                told |= block.title == "problems"
                 for line in block.lines:
                     _printable(line.label, line.value)
                     told |= line.value.startswith("BAD")

@@ -25,7 +25,7 @@ def test_no_damage_gets_through(target: str, mutation: str, tmp_path: Path) -> N
     found = run(target, mutation, tmp_path, seed=3, count=1 << 20 if exhaustive else COUNT)
     assert found.failures == []
     assert found.mutants == found.clean + found.told + found.refused
-    assert found.mutants > 30
+    assert found.mutants > 15
 
 
 def test_mutants_are_repeatable() -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cli.hostile import write_hostile
 from tfexplore import __file__ as package
 from tfexplore.cli import main
+from tfexplore.loader import running
+from tfexplore.runtime import process as child_process
+from tfexplore.runtime.client import Runtime
+from tfexplore.runtime.records import Options
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 DEADLINE = 60
@@ -139,3 +146,55 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert found == path.read_text(encoding="utf-8"), "pytest tests/cli --update-golden, then look at the diff"
 
     return compare
+
+
+# -- the child with TensorFlow --
+
+
+class Kept(Runtime):
+    """A runtime that stays when a command closes it."""
+
+    async def close(self) -> None:
+        """Nothing: `end` ends it."""
+
+    async def end(self) -> None:
+        await super().close()
+
+
+@pytest.fixture(scope="session")
+def kept(small_models: Path) -> Iterator[tuple[asyncio.AbstractEventLoop, Kept]]:
+    """A child for the session, and the loop that it is bound to."""
+    loop = asyncio.new_event_loop()
+    runtime = Kept(Options(reads=(str(small_models.parent), str(Path(package).parent / "demo")), threads=1))
+    yield loop, runtime
+    loop.run_until_complete(runtime.end())
+    loop.close()
+
+
+@pytest.fixture
+def one_child(kept: tuple[asyncio.AbstractEventLoop, Kept], monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """Commands that `run` runs share one child, so that TensorFlow is imported once."""
+    loop, runtime = kept
+    monkeypatch.setattr(asyncio, "run", loop.run_until_complete)
+    monkeypatch.setattr(running, "Runtime", lambda options=None, **more: runtime)
+    return runtime
+
+
+@pytest.fixture
+def no_child(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """No child may be started; gives the list of those that were asked for."""
+    asked: list[Any] = []
+
+    async def start(self: Any) -> None:
+        asked.append(self)
+        raise AssertionError("a child was started")
+
+    monkeypatch.setattr(child_process.Child, "start", start)
+    return asked
+
+
+@pytest.fixture(scope="session")
+def hostile(made_models: Path) -> Path:
+    """A model whose signature, inputs and outputs have hostile names, and whose output holds them."""
+    folder = made_models / "hostile-outputs"
+    return folder if folder.exists() else write_hostile(folder)

@@ -19,6 +19,7 @@ from tfexplore.core.inputs import complete
 from tfexplore.core.opener import open_model
 from tfexplore.errors import UsageError
 from tfexplore.formats import dtypes
+from tfexplore.formats.proto import lean
 
 
 def made(path: Path, name: str = "serving_default") -> list[Attempt]:
@@ -147,3 +148,12 @@ def test_what_cannot_be_made_up_is_named(tmp_path: Path) -> None:
     huge = Feature("f", "example", "fixed", 9, (2**50,), None, True)
     with pytest.raises(UsageError, match="the feature f is too large to be made up"):
         example(InputSpec("s", None, "x", False, True, False, (huge,), ()))
+
+
+def test_an_unknown_rank_is_no_dimension_at_last(tmp_path: Path) -> None:
+    unknown = lean("TensorInfo")(name=b"x:0", dtype=1)
+    unknown.tensor_shape.unknown_rank = True
+    inputs = {b"x": bytes(unknown.SerializeToString()), b"y": info(b"y:0", sizes=(None,))}
+    path = write_saved_model(tmp_path / "m", meta_graph(signatures={b"serving_default": signature(inputs, {})}))
+    shapes = [(found.arrays["x"].shape, found.arrays["y"].shape) for found in made(path)]
+    assert shapes == [((1,), (1,)), ((32,), (32,)), ((224,), (224,)), ((), (1,))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formats.table_writer import Partition, encode_block, entry, write_bundle
+from core.bounded import MEGABYTE, peak_memory
+from formats.table_writer import Partition, TableWriter, encode_block, entry, header, varint, write_bundle
 from tfexplore.errors import Cancelled, CorruptError, ModelError, TfexploreError
 from tfexplore.formats import block_scan, bundle_index
 from tfexplore.formats.bundle import Bundle
@@ -198,8 +200,123 @@ class TestLarge:
         assert unnoticed <= (13 + 40) // 3 + 1
 
 
+@pytest.mark.parametrize("interval", [1, 16])
+def test_a_flipped_bit_of_a_key_hides_few_others(interval: int) -> None:
+    entries = [(b"%c%c_w" % (first, second), b"v") for first in range(97, 123) for second in range(97, 123)]
+    data = encode_block(entries, interval)
+    for position in range(0, len(data) - 4 * (len(entries) // interval + 2), 7):
+        for bit in range(8):
+            damaged = bytearray(data)
+            damaged[position] ^= 1 << bit
+            keys, values = salvage_entries(bytes(damaged), None, entries[-1][0], ROOM)
+            assert keys == sorted(set(keys))
+            assert len(keys) == len(values)
+            # What follows a restart point may depend on the damaged byte.
+            assert len({key for key, _ in entries} - set(keys)) <= interval + 1
+
+
+@given(st.lists(st.binary(max_size=2), min_size=1, max_size=40))
+def test_the_most_keys_that_rise_are_salvaged(keys: list[bytes]) -> None:
+    block = b"".join([b"\0" + bytes((len(key), 1)) + key + b"v" for key in keys]) + bytes(4) + b"\1\0\0\0"
+    found, values = salvage_entries(block, None, b"\xff" * 3, ROOM)
+    assert found == sorted(set(found))
+    assert len(values) == len(found)
+    rest = iter(keys)
+    assert all(key in rest for key in found)
+    best: list[int] = []
+    for place, key in enumerate(keys):
+        best.append(1 + max((best[at] for at in range(place) if keys[at] < key), default=0))
+    assert len(found) == max(best, default=0)
+
+
 def test_a_salvaged_key_lies_within_its_block(tmp_path: Path) -> None:
     data = encode_block([(b"b%02d" % number, b"v") for number in range(20)], 4)
     assert salvage_entries(data, b"b04", b"b11", ROOM)[0] == [b"b%02d" % number for number in range(5, 12)]
     assert salvage_entries(b"", None, b"z", ROOM) == ([], [])
     assert salvage_entries(data, None, b"z", 10) == ([], [])
+
+
+def _long_keys(snappy: bool) -> bytes:
+    """Keys of 4 KB that share all but a few bytes."""
+    writer = TableWriter(snappy)
+    writer.block([(b"", header())])
+    start = b"k" * 4000
+    for block in range(25):
+        entries, restarts = bytearray(), []
+        for number in range(block * 4000, block * 4000 + 4000):
+            end = b"%08d" % number
+            if number % 50 == 0:
+                restarts.append(len(entries))
+                entries += b"\0" + varint(4008) + b"\0" + start + end
+            else:
+                entries += varint(4000) + b"\x08\0" + end
+        entries += struct.pack(f"<{len(restarts) + 1}I", *restarts, len(restarts))
+        writer.index.append((start + end, writer.raw_block(bytes(entries))))
+    return writer.finish()
+
+
+def _small_keys(damaged: bool) -> bytes:
+    """Blocks of megabytes with entries of a few bytes."""
+    writer = TableWriter()
+    writer.block([(b"", header())])
+    for block in range(5):
+        last = b"k%d" % block
+        entries = bytearray(b"\0\x02\0" + last)
+        for number in range(1 << 18):
+            entries += b"\x02\x03\0" + number.to_bytes(3, "big")
+        entries += bytes(4) + b"\1\0\0\0"
+        entries[-1] ^= damaged
+        writer.index.append((last + b"\xff" * 3, writer.raw_block(bytes(entries))))
+        if damaged:
+            writer.data[-1] ^= 1
+    return writer.finish()
+
+
+def _large_blocks() -> bytes:
+    """A few kilobytes that are 16 MB each decompressed, in values of a megabyte."""
+    writer = TableWriter(snappy=True)
+    writer.block([(b"", header())])
+    for block in range(20):
+        writer.block([(b"k%02d%02d" % (block, number), bytes(1 << 20)) for number in range(15)])
+    return writer.finish()
+
+
+def _many_blocks() -> bytes:
+    """An index block of hundreds of thousands of bad handles."""
+    writer = TableWriter()
+    writer.block([(b"", header())])
+    writer.index += [(number.to_bytes(3, "big"), b"\xff") for number in range(1 << 16, 1 << 19)]
+    return writer.finish()
+
+
+HOSTILE = {
+    "long keys": lambda: _long_keys(False),
+    "long keys, packed": lambda: _long_keys(True),
+    "small keys": lambda: _small_keys(False),
+    "small keys, damaged": lambda: _small_keys(True),
+    "large blocks": _large_blocks,
+    "many blocks": _many_blocks,
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_indexes_cannot_fill_memory(tmp_path: Path, what: str) -> None:
+    (tmp_path / "c.index").write_bytes(HOSTILE[what]())
+    code = """
+import numpy
+from tfexplore.errors import TfexploreError
+from tfexplore.formats.bundle import Bundle
+try:
+    with Bundle(sys.argv[1]) as bundle:
+        keys = bundle.keys
+        for batch in bundle.iter_batches():
+            pass
+        for key in keys[:: len(keys) // 9 + 1]:
+            try:
+                bundle.entry(key)
+            except TfexploreError:
+                pass
+except TfexploreError as error:
+    print(error)
+"""
+    assert peak_memory(code, tmp_path / "c") < 290 * MEGABYTE

@@ -24,6 +24,7 @@ from tfexplore.errors import (
     UsageError,
 )
 from tfexplore.formats.bundle import Bundle
+from tfexplore.formats.checkpoint_state import find_checkpoints
 from tfexplore.formats.checkpoint_v1 import CheckpointV1, is_v1, prefix_of, shard_files
 from tfexplore.formats.files import RandomAccessFile
 
@@ -171,6 +172,17 @@ def test_a_lone_file_of_any_name_is_one_shard(tmp_path: Path) -> None:
             assert (checkpoint.keys, checkpoint.num_shards) == (["w"], 1)
 
 
+def test_names_that_end_with_a_line_feed_are_no_shards(tmp_path: Path) -> None:
+    write_v1(tmp_path / "x-00000-of-00001\n", {b"w": FLOATS})
+    write_v1(tmp_path / "y-٠٠٠٠٠-of-٠٠٠٠١", {b"w": FLOATS})
+    assert find_checkpoints(str(tmp_path)) == []
+    for name in ("x", "x\n", "y", "x-00000-of-00001"):
+        assert shard_files(str(tmp_path / name)) == []
+    for name in ("x-00000-of-00001\n", "y-٠٠٠٠٠-of-٠٠٠٠١"):
+        with CheckpointV1(str(tmp_path / name)) as checkpoint:
+            assert (checkpoint.prefix, checkpoint.keys) == (str(tmp_path / name), ["w"])
+
+
 def test_what_is_no_v1_checkpoint(tmp_path: Path) -> None:
     write_bundle(tmp_path / "v2", {b"w": FLOATS})
     write_bundle(tmp_path / "p", {b"p": Partition(np.arange(4), [[(0, 2)], [(2, 2)]])}, block_size=1)
@@ -249,7 +261,7 @@ BAD_VALUES = {
     "another dtype": (data(b"w", whole(2), values(some("int32", 6))), "'w' has 0 values stored, expected the 6"),
     "another name": (data(b"v", whole(2), values(FLOATS)), "says that it belongs to another tensor or slice"),
     "another slice": (data(b"w", [(0, 2), (0, None)], values(FLOATS)), "belongs to another tensor or slice"),
-    "no proto": (b"\x12\xff" + b"\xff" * 9, "the values of 'w' are no SavedTensorSlices"),
+    "no proto": (b"\x12\xff" + b"\xff" * 9, "the values of 'w' cannot be read"),
     "nothing": (b"", "'w' should have 6 elements of [2, 3], but 0 bytes are stored"),
     "no tensor": (data(b"w", whole(2), b"\xff" * 9), "the values of 'w' are no SavedTensorSlices"),
 }

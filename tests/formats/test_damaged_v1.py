@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,15 @@ from formats.table_writer import Partition, TableWriter, encode_block, encode_ta
 from formats.v1_cases import FLOATS, as_large, same, some
 from formats.v1_writer import data, listed, meta, slice_key, values, whole, write_entries, write_sharded, write_v1
 from tfexplore.errors import (
+    Cancelled,
     ChecksumError,
     CorruptError,
     ModelError,
     TfexploreError,
+    UnsupportedError,
 )
 from tfexplore.formats.checkpoint_v1 import CheckpointV1
+from tfexplore.formats.files import RandomAccessFile
 
 
 @pytest.fixture
@@ -103,6 +109,116 @@ def test_slices_in_a_file_without_its_list_are_read(tmp_path: Path) -> None:
     with CheckpointV1(str(tmp_path / "c")) as checkpoint:
         assert len(checkpoint.damage) == 1
         assert same(checkpoint.read(checkpoint.entry("p")).array, array)
+
+
+def test_a_damaged_type_of_a_block_costs_nothing(tmp_path: Path) -> None:
+    for snappy in (False, True):
+        write_v1(tmp_path / "c", {b"v": FLOATS, b"w": FLOATS}, block_size=1, snappy=snappy)
+        data = (tmp_path / "c").read_bytes()
+        with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+            table = checkpoint._tables[0].table
+            places = [sum(table.place(number)) for number in range(table.block_count)]
+        for place in [*places, len(data) - 53]:
+            (tmp_path / "c").write_bytes(data[:place] + bytes((data[place] ^ 1,)) + data[place + 1 :])
+            with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+                assert [error.offset for error in checkpoint.damage] == [place]
+                for key in ("v", "w"):
+                    value = checkpoint.read(checkpoint.entry(key))
+                    assert same(value.array, FLOATS)
+                    assert value.checksum == checkpoint.checksum(checkpoint.entry(key)) == "good"
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """Not even where what keeps errors keeps them, and nothing collects cycles."""
+    write_sharded(tmp_path / "c", {b"%d" % number: FLOATS for number in range(20)}, 10)
+    for shard in range(1, 10):
+        path = tmp_path / f"c-{shard:05d}-of-00010"
+        flip_in(path, 20 if shard % 2 else path.stat().st_size - 60)
+    before = len(os.listdir("/proc/self/fd"))
+    gc.disable()
+    try:
+        checkpoint = CheckpointV1(str(tmp_path / "c"))
+        entry = checkpoint.entry(checkpoint.keys[0])
+        damage = checkpoint.damage
+        assert len(damage) == 9
+        assert all(error.__traceback__ is None for error in damage)
+        checkpoint.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+        with pytest.raises(Cancelled):
+            checkpoint.read(entry)
+    finally:
+        gc.enable()
+
+
+def test_a_damaged_block_is_not_kept_in_memory(tmp_path: Path) -> None:
+    """Each of eight has a few kilobytes in the file and 60 MB decompressed."""
+    writer = TableWriter(snappy=True)
+    writer.block([(b"", meta([listed(b"v", 1, [2, 3], [whole(2)])]))])
+    block = bytes(60 * MEGABYTE) + bytes(4)
+    for number in range(8):
+        writer.index.append((b"\0b%03d" % number, writer.raw_block(block)))
+    writer.block([(slice_key(b"v", whole(2)), data(b"v", whole(2), values(FLOATS)))])
+    (tmp_path / "c").write_bytes(writer.finish())
+    del block
+    code = """
+from tfexplore.formats.checkpoint_v1 import CheckpointV1
+checkpoint = CheckpointV1(sys.argv[1])
+assert (checkpoint.keys, len(checkpoint.damage)) == (["v"], 8)
+"""
+    assert peak_memory(code, tmp_path / "c") < 256 * MEGABYTE
+
+
+def test_a_sector_that_cannot_be_read_ends_no_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_v1(tmp_path / "c", {b"v": FLOATS, b"w": FLOATS}, block_size=1)
+    with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+        bad = checkpoint._tables[0].table.place(1)[0]
+    original = os.pread
+
+    def pread(fd: int, length: int, offset: int) -> bytes:
+        if offset == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return original(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+        assert checkpoint.keys == ["v", "w"]
+        assert ["input/output error" in str(error) for error in checkpoint.damage] == [True]
+        assert same(checkpoint.read(checkpoint.entry("w")).array, FLOATS)
+        with pytest.raises(ModelError, match="input/output error"):
+            checkpoint.read(checkpoint.entry("v"))
+
+
+def test_a_file_for_a_newer_reader_hides_no_other(tmp_path: Path) -> None:
+    files = v1_writer.entries({b"0": FLOATS, b"1": FLOATS}, 2)
+    too_large = b"\x0a" + varint(65 * MEGABYTE) + bytes(65 * MEGABYTE)
+    for bad in (meta([listed(b"1", 1, [2, 3], [whole(2)])], min_consumer=9), too_large):
+        files[1][b""] = bad
+        for shard, found in enumerate(files):
+            write_entries(tmp_path / f"c-{shard:05d}-of-00002", found)
+        with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+            assert same(checkpoint.read(checkpoint.entry("0")).array, FLOATS)
+            assert [type(error) for error in checkpoint.damage] == [UnsupportedError]
+            assert checkpoint.missing_shards() == ()
+            if "1" in checkpoint:
+                with pytest.raises(CorruptError, match="the list of tensors with dtypes and shapes is damaged"):
+                    checkpoint.entry("1")
+
+
+def test_a_value_that_changes_while_it_is_read_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block matches its checksum when that is looked at, and somebody writes to it before the value is read."""
+    write_v1(tmp_path / "c", {b"v": FLOATS, b"w": FLOATS}, block_size=1)
+    with CheckpointV1(str(tmp_path / "c")) as checkpoint:
+        entry = checkpoint.entry("v")
+        original = RandomAccessFile.pread
+
+        def pread(file: RandomAccessFile, offset: int, length: int) -> bytes:
+            if offset == entry.offset:
+                flip_in(tmp_path / "c", entry.offset + 12)
+            return original(file, offset, length)
+
+        monkeypatch.setattr(RandomAccessFile, "pread", pread)
+        with pytest.raises(ChecksumError):
+            checkpoint.read(entry)
 
 
 def small() -> dict[bytes, np.ndarray | Partition]:
@@ -253,7 +369,49 @@ def bomb() -> bytes:
     return encode_table(sorted(found.items()), snappy=True, block_size=1)
 
 
+def bad_list() -> bytes:
+    """Three bytes each for tensors that cannot be read."""
+    tensors = b"\x0a\x01\x0f" * 111_000
+    return encode_table([(b"", b"\x0a" + varint(len(tensors)) + tensors)])
+
+
+def versions() -> bytes:
+    """Versions in millions of pieces, or of millions of refused ones."""
+    raw = b"\x12\x02\x08\x01" * 1_000_000 + b"\x12" + varint(20_000_000) + b"\x1a" + varint(19_999_995)
+    raw += bytes(19_999_995)
+    return encode_table([(b"", b"\x0a" + varint(len(raw)) + raw)])
+
+
+def extents() -> bytes:
+    """A slice of millions of dimensions."""
+    found = {b"": meta([listed(b"w", 1, [3], [whole(1)])])}
+    part = b"\x0a\x00" * 10_000_000
+    value = b"\x0a\x01w\x12" + varint(len(part)) + part + b"\x1a\x00"
+    found[slice_key(b"w", whole(1))] = b"\x12" + varint(len(value)) + value
+    return encode_table(sorted(found.items()))
+
+
+def dimensions() -> bytes:
+    """Values that come with a shape of millions of dimensions."""
+    found = {b"": meta([listed(b"w", 1, [3], [whole(1)])])}
+    shape = b"\x12\x00" * 10_000_000
+    found[slice_key(b"w", whole(1))] = data(b"w", whole(1), b"\x12" + varint(len(shape)) + shape)
+    return encode_table(sorted(found.items()))
+
+
+def bad_blocks() -> bytes:
+    """Two bytes each for blocks that are nowhere."""
+    writer = TableWriter()
+    writer.block([(b"", meta([listed(b"w", 1, [3], [whole(1)])]))])
+    writer.index += [(number.to_bytes(3, "big"), b"\xff") for number in range(1 << 16, (1 << 16) + 140_000)]
+    return writer.finish()
+
+
 HOSTILE = {
+    "bad list": bad_list,
+    "versions": versions,
+    "extents": extents,
+    "dimensions": dimensions,
     "list": lambda: hostile_list(False),
     "packed list": lambda: hostile_list(True),
     "keys": hostile_keys,
@@ -266,7 +424,13 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_files_cannot_fill_memory(tmp_path: Path, what: str) -> None:
     (tmp_path / "c").write_bytes(HOSTILE[what]())
-    assert peak_memory(_OPEN, tmp_path / "c") < 320 * MEGABYTE
+    assert peak_memory(_OPEN, tmp_path / "c") < 290 * MEGABYTE
+
+
+def test_all_files_share_what_they_may_take(tmp_path: Path) -> None:
+    for shard in range(5):
+        (tmp_path / f"c-{shard:05d}-of-00005").write_bytes(bad_blocks())
+    assert peak_memory(_OPEN, tmp_path / "c") < 200 * MEGABYTE
 
 
 def test_a_large_tensor_is_not_held_as_a_whole(tmp_path: Path) -> None:

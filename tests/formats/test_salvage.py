@@ -241,6 +241,20 @@ def test_a_cut_signature_is_told_by_its_name() -> None:
     assert any("signature serve_me" in sentence for sentence in owner.damage)
 
 
+def test_marks_of_a_cut_that_are_in_the_file_are_damage() -> None:
+    """They are 0x07, which no writer leaves there, and there may be any number of them."""
+    nodes = [identity(b"node_%d" % place, b"x") for place in range(9)]
+    graph = serialized(meta_graph(nodes=nodes).graph_def)
+    for count in (1, 4, 8, 3_000_000):
+        message, damage = graph_def(graph + b"\x07" * count, path="g.pb")
+        assert list(message.node) == nodes
+        assert any(f"GraphDef: {count:,} bytes cannot be read" in str(error) for error in damage)
+    stored = meta_graph(functions=[function(b"f") + b"\x07" * 4])
+    found = MetaGraph(stored, path="m.pb", folder=None, checkpoint=None).functions.get("f")
+    assert found is not None
+    assert found.damage == ("m.pb: the end of a FunctionDef is missing",)
+
+
 @pytest.mark.parametrize("what", ["SavedModel", "MetaGraphDef", "GraphDef"])
 def test_what_is_no_such_file_is_refused(what: str) -> None:
     rnd = random.Random(3)
@@ -267,6 +281,10 @@ HOSTILE = {
     "breaks": "field(0x12, field(0x12, (b'\\x0a\\x06\\x0a\\x01a\\x12\\x01b' * 9 + b'\\x0f') * (N // 73)))",
     "heads": "field(0x12, field(0x12, b'\\x0a\\x7f\\x0a\\x01a\\x12\\x01b' * (N // 8)))",
     "nested": "b'\\x12\\x7f\\x0a\\x7f' * (N // 4)",
+    "numbers": "b'\\x08\\x01' * (4 * N)",
+    "long numbers": "(b'\\x08' + b'\\x81' * 9 + b'\\x01') * (N * 8 // 11)",
+    "numbers of a graph": "field(0x12, field(0x12, b'\\x18\\x01' * (4 * N)))",
+    "numbers of a saver": "field(0x12, field(0x1a, b'\\x20\\x01\\x28\\x01\\x30\\x01' * N))",
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from core.bounded import MEGABYTE, peak_memory
 from tfexplore import demo
-from tfexplore.errors import CorruptError, ModelError, NotFoundError
+from tfexplore.errors import Cancelled, CorruptError, ModelError, NotFoundError
 from tfexplore.formats import fields, fingerprint, keras_metadata
 from tfexplore.formats.debug_info import DebugInfo, Frame
 from tfexplore.formats.fields import Bytes, iter_fields
@@ -62,8 +63,9 @@ def test_a_long_message_is_read_in_windows(tmp_path: Path) -> None:
     [
         (b"\x0a\x05ab", "claims 5 bytes"),
         (b"\x0a\x00\x0a", "does not end"),
-        (b"\x02\x00", "0x02"),
-        (b"\x0b\x0c", "0x0b"),
+        (b"\x02\x00", "number 0 and the wire type 2"),
+        (b"\x0b\x0c", "number 1 and the wire type 3"),
+        (b"\x8f\x01", "number 17 and the wire type 7"),
         (b"\x08" + b"\xff" * 11, "does not end"),
         (b"\x0d\x00\x00", "claims 4 bytes"),
     ],
@@ -332,6 +334,40 @@ def test_a_damaged_entry_hides_no_other() -> None:
     assert len(info.damaged) == 1
     assert "at byte 2" in info.damaged[0]
     assert info.trace(source, b"old@g") == OLD
+
+
+class Counted(NamedTuple):
+    """Bytes that note what is read of them."""
+
+    path: str
+    data: bytes
+    reads: list[int]
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        self.reads.append(length)
+        return self.data[offset : offset + length]
+
+
+def test_a_frame_that_occurs_often_is_read_once_and_a_stack_is_bounded() -> None:
+    message = lean("GraphDebugInfo")(files=[b"f" * 1000, b"g" * 900_000])
+    for key, file in ((1, 0), (2, 1)):
+        message.frames_by_id.add(key=key).value.file_index = file
+        message.traces_by_id.add(key=key).value.frame_id.extend([key] * 1000)
+        message.name_to_trace_id.add(key=b"n%d" % key, value=key)
+    source = Counted("d", message.SerializeToString(), [])
+    info = DebugInfo(source)
+    source.reads.clear()
+    assert info.trace(source, b"n1") == (Frame(b"f" * 1000, 0, b"", b""),) * 1000
+    assert len(source.reads) == 4
+    assert info.trace(source, b"n2") == (Frame(b"g" * 900_000, 0, b"", b""),) * 4
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        info.trace(source, b"n1", cancel)
 
 
 def test_a_file_that_became_shorter_is_told() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.bounded import MEGABYTE, peak_memory
 from formats.table_writer import MAGIC, TableWriter, encode_block, encode_table, varint
 from tfexplore.errors import Cancelled, ChecksumError, CorruptError, TfexploreError, UnsupportedError
 from tfexplore.formats.files import RandomAccessFile
@@ -100,11 +101,14 @@ def test_no_flipped_byte_passes(opened: Callable[[bytes], Table], snappy: bool) 
         flipped = bytearray(data)
         flipped[position] ^= 0x41
         try:
-            found = list(opened(bytes(flipped)).iter_entries())
+            table = opened(bytes(flipped))
+            found = list(table.iter_entries())
         except TfexploreError:
             continue
         assert found == ENTRIES[:12]
-        silent.append(position)
+        types = [table.index_damage, *map(table.damaged_type, range(table.block_count))]
+        if not any(types):
+            silent.append(position)
     # Nobody reads the metaindex block, its handle, and the zeros that fill the footer.
     metaindex = data.rindex(encode_block([], 1))
     if not snappy:
@@ -268,6 +272,85 @@ def test_a_handle_that_lies_spoils_its_own_block_only(opened: Callable[[bytes], 
     assert [table.get(key) for key in (b"a", b"c", b"e", b"g")] == [
         b"value of " + key for key in (b"a", b"c", b"e", b"g")
     ]
+
+
+@pytest.mark.parametrize("swollen", [1, 9, 30, -3])
+def test_a_handle_with_a_wrong_size_spoils_no_good_block(opened: Callable[[bytes], Table], swollen: int) -> None:
+    for which in range(3):
+        writer = TableWriter()
+        for key in (b"a", b"c", b"e", b"g"):
+            writer.block([(key, b"value of " + key)])
+        key, handle = writer.index[which]
+        offset, size = handle  # one byte each
+        writer.index[which] = (key, varint(offset) + varint(size + swollen))
+        table = opened(writer.finish())
+        for number in range(4):
+            if number != which:
+                assert table.read_block(number)[1][0].startswith(b"value of ")
+        with pytest.raises(CorruptError):
+            table.read_block(which)
+
+
+@pytest.mark.parametrize("elsewhere", [0, 3, 60])
+def test_a_handle_that_leads_elsewhere_spoils_no_good_block(opened: Callable[[bytes], Table], elsewhere: int) -> None:
+    for which in range(4):
+        writer = TableWriter()
+        for key in (b"a", b"c", b"e", b"g"):
+            writer.block([(key, b"value of " + key)])
+        key, handle = writer.index[which]
+        if handle[0] == elsewhere:
+            continue
+        writer.index[which] = (key, varint(elsewhere) + handle[1:])
+        table = opened(writer.finish())
+        assert [table.get(good) for good, _ in writer.index if good != key] == [
+            b"value of " + good for good, _ in writer.index if good != key
+        ]
+
+
+def test_handles_that_all_overlap_cost_a_bounded_effort(tmp_path: Path) -> None:
+    """Each block would be read as a whole to tell which is good: 60 GB."""
+    code = """
+from formats.table_writer import TableWriter, varint
+from tfexplore.formats.files import RandomAccessFile
+from tfexplore.formats.table import Table
+writer = TableWriter()
+writer.raw_block(bytes(3 << 20))
+writer.index = [(b"%06d" % n, varint(n) + varint((3 << 20) - n)) for n in range(20_000)]
+open(sys.argv[1], "wb").write(writer.finish())
+table = Table(RandomAccessFile(sys.argv[1]))
+bad = 0
+for number in range(20_000):
+    try:
+        table.place(number)
+    except Exception:
+        bad += 1
+assert bad >= 19_998
+"""
+    assert peak_memory(code, tmp_path / "t") < 128 * MEGABYTE
+
+
+@pytest.mark.parametrize("snappy", [False, True])
+@pytest.mark.parametrize("bit", range(8))
+def test_a_damaged_type_is_proven_by_the_checksum(opened: Callable[[bytes], Table], snappy: bool, bit: int) -> None:
+    data = bytearray(encode_table(ENTRIES, block_size=100, snappy=snappy))
+    table = opened(bytes(data))
+    for number in range(table.block_count):
+        offset, size = table.place(number)
+        flipped = bytearray(data)
+        flipped[offset + size] ^= 1 << bit
+        damaged = opened(bytes(flipped))
+        assert damaged.damaged_type(number) is None
+        assert list(damaged.iter_entries()) == ENTRIES
+        damaged.check_block(number)
+        assert damaged.is_compressed(number) == snappy
+        told = [damaged.damaged_type(other) for other in range(table.block_count)]
+        assert [error is not None for error in told] == [other == number for other in range(table.block_count)]
+        assert told[number].offset == offset + size  # type: ignore[union-attr]
+    flipped = bytearray(data)
+    flipped[len(data) - 48 - 5] ^= 1 << bit
+    damaged = opened(bytes(flipped))
+    assert damaged.index_damage is not None
+    assert list(damaged.iter_entries()) == ENTRIES
 
 
 def test_keys_must_rise_from_block_to_block(opened: Callable[[bytes], Table]) -> None:

@@ -578,6 +578,22 @@ def test_hostile_texts_are_refused_or_damaged(name: str, size: int) -> None:
     text_root(text[:PIECE])
 
 
+def test_a_text_of_which_nothing_more_can_be_made_is_given_up() -> None:
+    """Each place costs a few microseconds, however small it is."""
+    good = b'node { name: "a" }\n'
+    for garbage in (b"}{\n", b"x{}\n", b"?\n", b"1:\n"):
+        read = read_text([good + garbage * 30_000 + good], "GraphDef", path="p")
+        assert len(lean("GraphDef").FromString(read.data).node) == 1
+        assert "more places in the text" in str(read.damage[-1])
+        assert len(read.damage) == 101
+        assert "10,000 places in a row cannot be read" in str(read.damage[-2])
+    # A few, or many between good ones, end nothing.
+    for text, count in ((good + b"x{}\n" * 5_000 + good, 2), ((good + b"x{}\n") * 15_000, 15_000)):
+        read = read_text([text], "GraphDef", path="p")
+        assert len(lean("GraphDef").FromString(read.data).node) == count
+        assert "in a row" not in str(read.damage)
+
+
 def test_one_long_line_of_many_nodes_is_read() -> None:
     text = b" ".join(
         b'node { name: "n%d" op: "Const" attr { key: "i" value { i: %d } } }' % (i, i) for i in range(20_000)

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from runtime import models
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.records import Failure, Options, Result
 
@@ -66,16 +65,6 @@ def is_there(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-@pytest.fixture(scope="session")
-def small_models(tf: Any, made_models: Path) -> Path:
-    """The models of `models.py`, written by this TensorFlow."""
-    folder = made_models / "runtime"
-    if not folder.exists():
-        folder.mkdir()
-        models.write_all(tf, folder)
-    return folder
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

@@ -33,6 +33,7 @@ def write_all(tf: Any, folder: Path) -> None:
         def __init__(self) -> None:
             self.encoder = Encoder()
             self.layers = [Encoder()]
+            self.named = {"first": Encoder()}
 
         @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
         def serve(self, x: Any) -> Any:
@@ -47,6 +48,8 @@ def write_all(tf: Any, folder: Path) -> None:
     batch = tf.TensorSpec([None, 2], tf.float32, name="x")
     for training in (False, True):
         model.encoder.__call__.get_concrete_function(batch, training=training)
+    model.layers[0].__call__.get_concrete_function(batch)
+    model.named["first"].__call__.get_concrete_function(batch)
     spec = {"a": tf.TensorSpec([2]), "b": [tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.string)]}
     model.encoder.several.get_concrete_function(spec, tf.TensorSpec([]))
     tf.saved_model.save(model, str(folder / "functions"), signatures={"serving_default": model.serve})

@@ -64,6 +64,8 @@ def work(number, method, params, body, header):
     elif method == "echo":
         send({"type": "progress", "id": number, "what": "echoing", "done": 1, "total": 2})
         answer(number, {"params": params, "pid": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ)})
+    elif method == "load":
+        answer(number, {"loader": "v2", "because": None, "signatures": [], "notes": [], "params": params})
     elif method == "body":
         tensors = [{"name": "x", "dtype": "uint8", "shape": [len(body)], "bytes": len(body)}]
         send({"type": "result", "id": number, "value": {}, "tensors": tensors}, body)

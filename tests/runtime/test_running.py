@@ -89,7 +89,9 @@ async def test_what_can_be_called(shared: Runtime, small_models: Path) -> None:
     spec = {"dtype": "float32", "shape": [None, 2]}
     assert found["signatures"] == {"serving_default": {"inputs": {"x": spec}, "outputs": {"y": spec}}}
     traces = {one["path"]: one["traces"] for one in found["functions"]}
-    assert sorted(traces) == ["encoder.__call__", "encoder.several", "serve", "split"]
+    assert sorted(traces) == [
+        "encoder.__call__", "encoder.several", "layers.0.__call__", "named.first.__call__", "serve", "split",
+    ]  # fmt: skip
     x = {"tensor": {"name": "x", **spec}}
     assert [one["args"] for one in traces["encoder.__call__"]] == [[x, {"value": False}], [x, {"value": True}]]
     (several,) = traces["encoder.several"]

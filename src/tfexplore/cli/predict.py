@@ -10,12 +10,13 @@ from tfexplore.cli import diagnostics, output, running
 from tfexplore.cli.target import open_target
 from tfexplore.core import json_values, text
 from tfexplore.core.outputs import Output, differences, expected_outputs, facts, num_inf, num_nan, tops
-from tfexplore.core.plan import Given, Plan, Target, plan_fetches, plan_signature
+from tfexplore.core.plan import Given, Plan, Target, choose_signature, plan_fetches, plan_signature
 from tfexplore.core.requests import read_request
 from tfexplore.core.scripts import script
 from tfexplore.core.shapes import format_shape
 from tfexplore.core.values import format_flat, format_rows
 from tfexplore.errors import UsageError
+from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
         if options.form is not None and plan is not None:
             output.write(script(options.form, target, plan))
             return diagnostics.DONE
+        if options.outdir is not None:
+            _check_outdir(meta_graph, plan, options)
         if not running.is_trusted(model, options):
             return running.FOUND
         import asyncio
@@ -62,7 +65,7 @@ def _refuse_mixed(options: argparse.Namespace) -> None:
                 raise UsageError(f"--{name} goes with --fetch TENSOR, which says what to give back")
     if options.overwrite and options.outdir is None:
         raise UsageError("--overwrite goes with --outdir")
-    for name in ("repeat", "outdir", "expect"):
+    for name in ("repeat", "outdir", "expect", "json"):
         if options.form is not None and getattr(options, name):
             raise UsageError(f"--as prints the call instead of running it, so --{name} would do nothing")
 
@@ -84,6 +87,19 @@ def _plan(model: Model, meta_graph: MetaGraph, options: argparse.Namespace) -> P
             given=_given(options),
         )
     return plan_signature(meta_graph, options.signature, _given(options))
+
+
+def _check_outdir(meta_graph: MetaGraph, plan: Plan | None, options: argparse.Namespace) -> None:
+    """Before the run, so that nothing is calculated for nothing; what a function gives is not known yet."""
+    from tfexplore.core.saving import check_free
+
+    named: list[tuple[str, bool]] = []
+    if plan is not None and not options.overwrite:
+        named = [(name, False) for name in plan.fetches]
+        if not plan.fetches:
+            outputs = choose_signature(meta_graph, plan.signature).outputs
+            named = [(info.name, dtypes.base(info.dtype) == dtypes.STRING) for info in outputs if info.tensor]
+    check_free(named, options.outdir)
 
 
 async def _called(

@@ -2,7 +2,8 @@
 
 Integers are zeros, floats seeded normal, booleans false; strings that are parsed are Examples from the recovered
 spec, strings that are decoded as pictures are small pictures, any other are empty. Unknown dimensions are 1, then
-32, then 224: with several in one input the first is the batch and stays 1.
+32, then 224: with several in one input the first is the batch and stays 1. Unknown ranks are one dimension, at last
+none.
 """
 
 from __future__ import annotations
@@ -74,8 +75,11 @@ def attempts(
     infos = [info for info in signature.inputs if info.name not in signature.defaults]
     open_shapes = any(info.shape is None or None in info.shape for info in infos)
     tried: set[tuple[tuple[int, ...], ...]] = set()
-    for size in SIZES if open_shapes else SIZES[:1]:
-        sizes = tuple(_sized(info.shape, size) for info in infos)
+    tries = [(size, False) for size in (SIZES if open_shapes else SIZES[:1])]
+    if any(info.shape is None for info in infos):
+        tries.append((SIZES[0], True))
+    for size, scalars in tries:
+        sizes = tuple(() if scalars and info.shape is None else _sized(info.shape, size) for info in infos)
         if sizes in tried or (size != 1 and any(math.prod(shape) > _MAX_ELEMENTS for shape in sizes)):
             continue
         tried.add(sizes)

@@ -235,7 +235,7 @@ def _plan(model: Model, whole: Form, values: Mapping[str, str], parts: Mapping[s
     meta_graph = choice.meta_graph
     if choice.kind == form.BY_FUNCTION:
         assert whole.trace is not None
-        return Plan(None, choice.name, (), None, _arrays(whole, parts), arguments(whole.trace))
+        return Plan(None, choice.name, (), None, _arrays(whole, parts), arguments(choice.name, whole.trace))
     made = None
     if whole.signature is not None:
         made = _arrays(whole, parts)

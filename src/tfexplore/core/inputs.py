@@ -80,7 +80,7 @@ def _name_of(word: str, infos: Mapping[str, TensorInfo]) -> str | None:
 
 
 def _refuse(name: str | None, infos: Mapping[str, TensorInfo], signature: Signature) -> NoReturn:
-    whose = f"the signature {text.label(signature.name)}"
+    whose = signature.called
     if not infos:
         raise UsageError(f"{whose} takes no input")
     if name is None:
@@ -143,7 +143,7 @@ def example_input(signature: Signature, specs: Sequence[InputSpec]) -> TensorInf
     parsed = {spec.input for spec in specs if spec.is_parsed}
     strings = [info for info in signature.inputs if dtypes.base(info.dtype) == dtypes.STRING]
     found = [info for info in strings if info.name in parsed] or strings
-    whose = f"the signature {text.label(signature.name)}"
+    whose = signature.called
     if not found:
         raise UsageError(f"{whose} has no input of strings, so it takes no Examples")
     if len(found) > 1:

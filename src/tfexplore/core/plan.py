@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core import text
@@ -12,6 +12,7 @@ from tfexplore.core.given import given_arrays
 from tfexplore.core.inputs import value
 from tfexplore.core.json_values import near
 from tfexplore.core.model import GRAPH_DEF, META_GRAPH, Model
+from tfexplore.core.signature_tensors import as_in_graph
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import saved_model, tensor_proto
@@ -87,8 +88,8 @@ def target(model: Model, meta_graph: MetaGraph) -> Target:
 
 
 def callable_signatures(meta_graph: MetaGraph) -> list[Signature]:
-    """The signatures that a person may call."""
-    return [one for one in meta_graph.signatures if one.name not in INIT_OPS]
+    """The signatures that a person may call, with inputs as the graph takes them."""
+    return [as_in_graph(meta_graph, one) for one in meta_graph.signatures if one.name not in INIT_OPS]
 
 
 def choose_signature(meta_graph: MetaGraph, name: str | None) -> Signature:
@@ -102,8 +103,7 @@ def choose_signature(meta_graph: MetaGraph, name: str | None) -> Signature:
     if name is not None:
         found = next((one for one in known if one.name == name), None)
         if found is None:
-            listed = ", ".join(map(text.label, names)) or "none"
-            raise UsageError(f"there is no signature {text.label(name)}{near(name, names)}; the model has: {listed}")
+            raise UsageError(f"there is no signature {text.label(name)}{near(name, names) or '; the model has none'}")
         return found
     found = next((one for one in known if one.name == SERVING_DEFAULT), None)
     if found is not None:
@@ -146,10 +146,13 @@ def _arrays(
     given: Given,
     specs: Sequence[InputSpec] | None = None,
     cancel: threading.Event | None = None,
+    fed: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
+    """All inputs of a signature, but for those whose tensors are fed by name."""
+    by_name = {info.name: info.tensor for info in signature.inputs if info.tensor in fed}
     found = given_arrays(
         meta_graph,
-        signature,
+        signature._replace(defaults={**signature.defaults, **dict.fromkeys(by_name, b"")}),
         given.words,
         example=given.example,
         tfrecord=given.tfrecord,
@@ -157,10 +160,15 @@ def _arrays(
         specs=specs,
         cancel=cancel,
     )
-    return {**defaults(signature, meta_graph.path, found), **found}
+    for name, tensor in by_name.items():
+        if name in found:
+            raise UsageError(
+                f"the input {text.label(name)} and the tensor {text.label(str(tensor))} that it feeds are both given"
+            )
+    return {**defaults(signature, meta_graph.path, [*found, *by_name]), **found}
 
 
-def defaults(signature: Signature, path: str, but: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def defaults(signature: Signature, path: str, but: Collection[str]) -> dict[str, np.ndarray]:
     """The values that the model itself has for inputs that were not given.
 
     Raises:
@@ -223,8 +231,7 @@ def plan_fetches(
     wants_signature = given is not None and bool(given.words or given.example or given.tfrecord or given.request)
     if body is not None or wants_signature or signature is not None:
         chosen = choose_signature(meta_graph, signature)
-        if wants_signature or chosen.inputs:
-            arrays = {**_arrays(meta_graph, chosen, given or Given()), **arrays}
+        arrays = {**_arrays(meta_graph, chosen, given or Given(), fed=arrays), **arrays}
     return Plan(chosen.name if chosen is not None else None, None, tuple(fetches), body, arrays)
 
 
@@ -242,24 +249,32 @@ def _place(meta_graph: MetaGraph, fetches: Sequence[str], function: str | None) 
         if found is None:
             raise UsageError(f"there is no function {text.label(function)}{near(function, functions.names)}")
         return found.graph, function
-    first = fetches[0].partition(":")[0]
-    if meta_graph.graph.find(first) is not None:
+    wanted = [name.partition(":")[0] for name in fetches]
+    if meta_graph.graph.find(wanted[0]) is not None:
         return meta_graph.graph, None
-    holders = [
-        name
-        for name in functions.names
-        if (one := functions.get(name)) is not None and one.graph.find(first) is not None
-    ]
+    holders: list[str] = []
+    whole: list[str] = []
+    for name in functions.names:
+        one = functions.get(name)
+        if one is not None and _has(one.graph, wanted[0]):
+            holders.append(name)
+            if all(_has(one.graph, node) for node in wanted):
+                whole.append(name)
+    holders = whole or holders
     if len(holders) == 1:
-        one = functions.get(holders[0])
-        assert one is not None
-        return one.graph, holders[0]
+        found = functions.get(holders[0])
+        assert found is not None
+        return found.graph, holders[0]
     if holders:
         listed = ", ".join(map(text.label, holders[:5])) + (f" and {len(holders) - 5} more" if len(holders) > 5 else "")
         raise UsageError(
-            f"several functions have a node {text.label(first)}: choose one with --function NAME ({listed})"
+            f"several functions have a node {text.label(wanted[0])}: choose one with --function NAME ({listed})"
         )
     return meta_graph.graph, None
+
+
+def _has(graph: Graph, name: str) -> bool:
+    return graph.find(name) is not None or (graph.is_function and graph.argument(name) is not None)
 
 
 def find_tensor(graph: Graph, name: str, function: str | None) -> TensorInfo:
@@ -269,7 +284,9 @@ def find_tensor(graph: Graph, name: str, function: str | None) -> TensorInfo:
         UsageError: there is no such tensor.
     """
     where = "the main graph" if function is None else f"the function {text.label(function)}"
-    node, _, output = name.partition(":")
+    node, colon, output = name.partition(":")
+    if colon and not output:
+        raise UsageError(f"{text.label(name)} names no tensor: write {text.label(node)} or {text.label(node)}:0")
     position = graph.find(node)
     if position is None:
         if graph.is_function and graph.argument(node) is not None:

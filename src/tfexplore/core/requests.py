@@ -100,8 +100,7 @@ def request_arrays(request: Request, signature: Signature) -> dict[str, np.ndarr
         if len(infos) != 1:
             names = ", ".join(map(text.label, infos)) or "none"
             raise UsageError(
-                f"{request.where}: the values have no names, and the signature {text.label(signature.name)} "
-                f"has {len(infos):,} inputs ({names})"
+                f"{request.where}: the values have no names, and {signature.called} has {len(infos):,} inputs ({names})"
             )
         columns = {next(iter(infos)): columns[None]}
     found = {}
@@ -109,7 +108,7 @@ def request_arrays(request: Request, signature: Signature) -> dict[str, np.ndarr
         assert name is not None
         if name not in infos:
             raise UsageError(
-                f"{request.where}: the signature {text.label(signature.name)} has no input "
+                f"{request.where}: {signature.called} has no input "
                 f"{text.label(name[:200])}{json_values.near(name, list(infos))}"
             )
         found[name] = arrays.from_json(part, infos[name], f"{request.where}: {arrays.called(infos[name])}")

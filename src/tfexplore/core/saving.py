@@ -13,13 +13,14 @@ from tfexplore.core.values import to_plain
 from tfexplore.errors import UsageError
 
 _PLAIN = re.compile(r"[^\w.-]+")
+_MAX_STEM = 100  # bytes
 
 
 def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = False) -> list[str]:
     """Writes each output into `folder`, which is made where it is missing.
 
     A file is written under another name, synced and renamed. A dtype that NumPy cannot store (bfloat16, float8, int4)
-    is written as float32 or int8.
+    is written as float32, int8 or uint8.
 
     Args:
         overwrite: files that are there already may be replaced.
@@ -30,13 +31,13 @@ def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = Fa
     Raises:
         UsageError: a file exists already, or cannot be written.
     """
-    named = _names(outputs)
-    paths = [os.path.join(folder, name) for name in named]
+    paths = [
+        os.path.join(folder, name) for name in _names([(one.name, one.array.dtype.kind == "O") for one in outputs])
+    ]
     try:
         os.makedirs(folder, exist_ok=True)
-        there = [path for path in paths if os.path.lexists(path)]
-        if there and not overwrite:
-            raise UsageError(f"{there[0]} exists already; --overwrite replaces it")
+        if not overwrite:
+            _refuse(paths)
         for output, path in zip(outputs, paths, strict=True):
             _write(output, path)
     except OSError as error:
@@ -44,18 +45,39 @@ def save_outputs(outputs: Sequence[Output], folder: str, *, overwrite: bool = Fa
     return paths
 
 
-def _names(outputs: Sequence[Output]) -> list[str]:
-    """A file name for each: no separators, no two alike."""
-    found: list[str] = []
-    for output in outputs:
-        stem = _PLAIN.sub("_", output.name).strip(".")[:100] or "output"
-        ending = ".json" if output.array.dtype.kind == "O" else ".npy"
+def check_free(named: Sequence[tuple[str, bool]], folder: str) -> None:
+    """Looks before a run whether its outputs would meet files that are there.
+
+    Args:
+        named: the outputs' names, and whether each is of strings.
+
+    Raises:
+        UsageError: one exists already, or `folder` is something else.
+    """
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"{folder}: the outputs cannot be saved: it is no folder")
+    _refuse([os.path.join(folder, name) for name in _names(named)])
+
+
+def _refuse(paths: Sequence[str]) -> None:
+    there = next(filter(os.path.lexists, paths), None)
+    if there is not None:
+        raise UsageError(f"{there} exists already; --overwrite replaces it")
+
+
+def _names(named: Sequence[tuple[str, bool]]) -> list[str]:
+    """A file name for each: no separators, of a length that file systems take, no two alike but for case."""
+    found: dict[str, str] = {}
+    for of, is_strings in named:
+        plain = _PLAIN.sub("_", of).encode()[:_MAX_STEM].decode(errors="ignore")
+        stem = plain.lstrip(".-").rstrip(".") or "output"
+        ending = ".json" if is_strings else ".npy"
         name, number = stem + ending, 1
-        while name in found:
+        while name.casefold() in found:
             number += 1
             name = f"{stem}-{number}{ending}"
-        found.append(name)
-    return found
+        found[name.casefold()] = name
+    return list(found.values())
 
 
 def _write(output: Output, path: str) -> None:
@@ -68,8 +90,9 @@ def _write(output: Output, path: str) -> None:
             if array.dtype.kind == "O":
                 file.write(json.dumps(_json(to_plain(array)), ensure_ascii=True).encode("ascii"))
             else:
-                if array.dtype.kind == "V":
-                    array = array.astype("float32" if "float" in array.dtype.name else "int8")
+                if array.dtype.isbuiltin == 2:  # of ml_dtypes
+                    name = array.dtype.name
+                    array = array.astype("float32" if "float" in name else "uint8" if "uint" in name else "int8")
                 np.save(file, np.asarray(array), allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())

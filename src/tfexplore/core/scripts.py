@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
 from tfexplore.core.plan import Plan, Target
+from tfexplore.core.shapes import format_shape
 from tfexplore.core.values import to_plain
 from tfexplore.errors import UsageError
 
@@ -23,6 +25,8 @@ FORMS = ("curl", "python", "saved_model_cli")
 # An input of more elements is written as base64; one of more bytes is not written at all.
 _MAX_ELEMENTS = 1000
 _MAX_BYTES = 4 << 20
+# Linux takes no word of a command line of more than 128 KiB.
+_MAX_WORD = 120_000
 
 
 def script(form: str, target: Target, plan: Plan, *, loader: str | None = None) -> str:
@@ -47,13 +51,30 @@ def script(form: str, target: Target, plan: Plan, *, loader: str | None = None) 
 
 def _curl(target: Target, plan: Plan) -> str:
     """A request to TensorFlow Serving's RESTful API, whose predict requests have column format."""
+    from urllib.parse import quote
+
     folder = os.path.basename(os.path.abspath(target.path))
     parent = os.path.basename(os.path.dirname(os.path.abspath(target.path)))
-    name = parent if folder.isdigit() and parent else folder
-    inputs = {one: _json(array) for one, array in plan.arrays.items()}
+    name = quote(os.fsencode(parent if folder.isdigit() and parent else folder), safe="")
+    inputs = {one: _json(_written(one, array)) for one, array in plan.arrays.items()}
     body = json.dumps({"signature_name": plan.signature, "inputs": inputs}, ensure_ascii=True)
-    address = f"http://localhost:8501/v1/models/{name}:predict"
-    return f"curl -X POST {shlex.quote(address)} -d {shlex.quote(body)}"
+    start = f"curl -X POST http://localhost:8501/v1/models/{name}:predict -d"
+    if len(body) > _MAX_WORD:
+        return f"{start} @- <<'EOF'\n{body}\nEOF"
+    return f"{start} {shlex.quote(body)}"
+
+
+def _written(name: str, array: Array) -> Array:
+    """An array whose shape nested lists can tell.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not array.size and 0 in array.shape[:-1]:
+        raise UsageError(
+            f"{text.label(name)} has the shape {format_shape(array.shape)}, which no list tells; --as python writes it"
+        )
+    return array
 
 
 def _json(array: Array) -> Any:
@@ -68,18 +89,32 @@ def _json(array: Array) -> Any:
 def _saved_model_cli(target: Target, plan: Plan) -> str:
     if target.form != "saved_model":
         raise UsageError("saved_model_cli runs SavedModels only; --as python writes this call")
-    expressions = ";".join(f"{name}={_expression(array)}" for name, array in plan.arrays.items())
     if any(character in name for name in plan.arrays for character in ";="):
         raise UsageError("saved_model_cli takes no input whose name holds ; or =; --as python writes this call")
+    expressions = ";".join(f"{name}={_literal(name, array)}" for name, array in plan.arrays.items())
     words = ["saved_model_cli", "run", "--dir", target.path, "--tag_set", ",".join(target.tag_set or ())]
     words += ["--signature_def", str(plan.signature)]
     if plan.arrays:
         words += ["--input_exprs", expressions]
-    if ";" in "".join(_expression(array) for array in plan.arrays.values()):
-        raise UsageError("saved_model_cli takes no value that holds ; --as python writes this call")
     if not all(map(str.isprintable, words)):
         raise UsageError("a name holds what no command line can show; --as python writes this call")
+    if len(expressions) > _MAX_WORD:
+        raise UsageError("the inputs are too large for a command line; --as python writes this call")
     return " ".join(map(shlex.quote, words))
+
+
+def _literal(name: str, array: Array) -> str:
+    """An array as what `ast.literal_eval` takes, which is what saved_model_cli reads values with."""
+    array = _written(name, array)
+    if array.dtype.kind == "O":
+        # The tool splits at semicolons before it looks at the values.
+        return repr(array.tolist()).replace(";", "\\x3b")
+    found = repr(array.tolist() if array.dtype.kind in "biufc" else to_plain(array))
+    if "nan" in found:
+        raise UsageError(
+            f"{text.label(name)} holds NaN, which saved_model_cli has no way to write; --as python writes it"
+        )
+    return found.replace("inf", "1e999")
 
 
 # -- Python --
@@ -87,20 +122,17 @@ def _saved_model_cli(target: Target, plan: Plan) -> str:
 
 def _expression(array: Array) -> str:
     """An array as a Python expression, exact to the bit; `np` is numpy."""
-    import numpy as np
-
     if array.dtype.kind == "O":
-        return f"np.array({array.tolist()!r}, dtype=object)"
+        return f"np.array({array.tolist()!r}, dtype=object)" + ("" if array.size else f".reshape({array.shape!r})")
     name = array.dtype.name
-    if array.size and array.size == int(np.count_nonzero(array == array.flat[0])) and array.size > _MAX_ELEMENTS:
-        if array.dtype.kind in "biuf":
-            return f"np.full({array.shape!r}, {_number(array.flat[0])}, {name!r})"
-    if array.size <= _MAX_ELEMENTS and array.dtype.kind in "biuf":
+    raw = array.tobytes()
+    is_builtin = array.dtype.isbuiltin == 1
+    if is_builtin and array.size <= _MAX_ELEMENTS:
         return f"np.array({_nested(array)}, {name!r})" + ("" if array.size else f".reshape({array.shape!r})")
-    if array.dtype.kind == "c" and array.size <= _MAX_ELEMENTS:
-        return f"np.array({array.tolist()!r}, {name!r})"
-    packed = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
-    dtype = repr(name) if array.dtype.kind in "biufc" else f"tf.as_dtype({name!r}).as_numpy_dtype"
+    if is_builtin and raw == raw[: array.itemsize] * array.size:
+        return f"np.full({array.shape!r}, {_number(array.flat[0])}, {name!r})"
+    packed = base64.b64encode(raw).decode("ascii")
+    dtype = repr(name) if is_builtin else f"tf.as_dtype({name!r}).as_numpy_dtype"
     return f"np.frombuffer(base64.b64decode({packed!r}), {dtype}).reshape({array.shape!r})"
 
 
@@ -112,15 +144,27 @@ def _nested(array: Array) -> str:
 
 def _number(value: Any) -> str:
     plain = value.item()
-    if isinstance(plain, float) and (plain != plain or plain in (float("inf"), float("-inf"))):
-        return f'float("{plain}")'
-    return repr(plain)
+    if isinstance(plain, complex):
+        return f"complex({_float(plain.real)}, {_float(plain.imag)})"
+    return _float(plain) if isinstance(plain, float) else repr(plain)
+
+
+def _float(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
 
 
 _PRINT = """
 for name, value in {pairs}:
     print(name, value.dtype.name if hasattr(value.dtype, "name") else value.dtype, list(value.shape))
     print(value)"""
+
+
+_CHILD = """
+def child(value, name):
+    if isinstance(value, (list, tuple)):
+        return value[int(name)]
+    return value[name] if isinstance(value, dict) else getattr(value, name)
+"""
 
 
 def _python(target: Target, plan: Plan, loader: str | None) -> str:
@@ -167,14 +211,20 @@ def _function(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
     assert plan.arguments is not None
     args, kwargs = plan.arguments
     arguments = [*map(written, args), *([f"**{written(kwargs)}"] if kwargs else [])]
-    lines = [_load(target), "function = model"]
-    lines += [f"function = getattr(function, {step!r})" for step in str(plan.function).split(".")]
+    steps = str(plan.function).split(".")
+    lines = [_load(target)]
+    if len(steps) == 1:
+        lines.append(f"function = getattr(model, {steps[0]!r})")
+    else:
+        lines += [_CHILD, "function = model", f"for step in {steps!r}:"]
+        lines += ["    function = child(function, step)"]
     lines += ["outputs = function(", *(f"    {argument}," for argument in arguments), ")"]
     return [*lines, "tf.nest.map_structure(lambda value: print(value.numpy()), outputs)"]
 
 
 def _session(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
-    lines = ["graph = tf.Graph()", "with graph.as_default(), tf.compat.v1.Session() as session:"]
+    lines = [] if target.form != "graph_def" else ["from google.protobuf import message, text_format", ""]
+    lines += ["graph = tf.Graph()", "with graph.as_default(), tf.compat.v1.Session() as session:"]
     names: Sequence[str] = plan.fetches
     fed = {name: repr(name if ":" in name else f"{name}:0") for name in inputs}
     fetch = "{" + ", ".join(f"{name!r}: {(name if ':' in name else f'{name}:0')!r}" for name in names) + "}"
@@ -184,7 +234,8 @@ def _session(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
         )
         if plan.signature is not None:
             lines.append(f"    signature = meta.signature_def[{plan.signature!r}]")
-            fed = {name: f"signature.inputs[{name!r}].name" for name in inputs}
+            # Tensors that are fed by name are there with their output's number.
+            fed |= {name: f"signature.inputs[{name!r}].name" for name in inputs if ":" not in name}
             if not names:
                 fetch = "{name: info.name for name, info in signature.outputs.items()}"
     elif target.form == "meta_graph":
@@ -195,7 +246,11 @@ def _session(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
         lines += [
             "    graph_def = tf.compat.v1.GraphDef()",
             f"    with open({target.path!r}, 'rb') as file:",
-            "        graph_def.ParseFromString(file.read())",
+            "        data = file.read()",
+            "    try:",
+            "        graph_def.ParseFromString(data)",
+            "    except message.DecodeError:",
+            "        text_format.Parse(data.decode(), graph_def)",
             "    tf.import_graph_def(graph_def, name='')",
         ]
     lines.append("    inputs = {")

@@ -194,8 +194,8 @@ class Sidecars:
         keys = [text.encode(name) for name in names]
         if self._embedded:
             source = Bytes(self._path, self._embedded)
-            stacks = [info.trace(source, key) for key in keys]
+            stacks = [info.trace(source, key, cancel) for key in keys]
         else:
             with RandomAccessFile(info.path) as file:
-                stacks = [info.trace(file, key) for key in keys]
+                stacks = [info.trace(file, key, cancel) for key in keys]
         return next((stack for stack in stacks if stack is not None), None)

@@ -31,13 +31,22 @@ class TensorInfo(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """One SignatureDef; `defaults` are serialized TensorProtos by input name."""
+    """One SignatureDef; `defaults` are serialized TensorProtos by input name.
+
+    `what` is what sentences call it: a function's trace is looked at as if it were one.
+    """
 
     name: str
     method_name: str
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     defaults: dict[str, bytes]
+    what: str = "signature"
+
+    @property
+    def called(self) -> str:
+        """What a sentence calls it: `the signature embed`."""
+        return f"the {self.what} {text.label(self.name)}"
 
 
 def _components(info: Any) -> Iterable[str]:

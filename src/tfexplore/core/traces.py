@@ -71,8 +71,8 @@ def _walk(nest: dict[str, Any], place: tuple[object, ...]) -> Iterator[tuple[dic
             yield from _walk(part, (*place, name))
 
 
-def arguments(trace: dict[str, Any]) -> tuple[list[object], dict[str, object]]:
-    """The arguments of a trace as Python has them, with a `Slot` for each tensor.
+def arguments(path: str, trace: dict[str, Any]) -> tuple[list[object], dict[str, object]]:
+    """The arguments of a trace of the function at `path` as Python has them, with a `Slot` for each tensor.
 
     Raises:
         UsageError: one of them is neither a tensor nor a plain value.
@@ -92,7 +92,7 @@ def arguments(trace: dict[str, Any]) -> tuple[list[object], dict[str, object]]:
         if kind == "value":
             return value
         what = value.get("type") if isinstance(value, dict) else value
-        raise UsageError(f"it takes a {text.visible(str(what))}, which cannot be given here")
+        raise UsageError(f"{text.label(path)} takes a {text.visible(str(what))}, which cannot be given here")
 
     args = [build(nest, ("args", position)) for position, nest in enumerate(trace["args"])]
     return args, {name: build(nest, ("kwargs", name)) for name, nest in trace["kwargs"].items()}
@@ -101,7 +101,7 @@ def arguments(trace: dict[str, Any]) -> tuple[list[object], dict[str, object]]:
 def trace_signature(path: str, trace: dict[str, Any]) -> Signature:
     """A trace as if it were a signature: its tensors are the inputs."""
     infos = tuple(TensorInfo(leaf.name, leaf.name, leaf.dtype, leaf.shape) for leaf in leaves(trace))
-    return Signature(path, "", infos, (), {})
+    return Signature(path, "", infos, (), {}, "function")
 
 
 def trace_text(trace: dict[str, Any]) -> str:
@@ -109,8 +109,8 @@ def trace_text(trace: dict[str, Any]) -> str:
     parts = [f"{text.label(leaf.name)} {dtypes.name(leaf.dtype)} {format_shape(leaf.shape)}" for leaf in leaves(trace)]
     for name, nest in trace["kwargs"].items():
         if "value" in nest:
-            parts.append(f"{text.label(name)}={nest['value']}")
-    parts += [str(nest["value"]) for nest in trace["args"] if "value" in nest]
+            parts.append(f"{text.label(name)}={text.visible(str(nest['value']))}")
+    parts += [text.visible(str(nest["value"])) for nest in trace["args"] if "value" in nest]
     return ", ".join(parts) or "nothing"
 
 
@@ -148,14 +148,15 @@ def plan_function(
                 request=given.request,
                 specs=(),
             )
-            return Plan(None, path, (), None, arrays, arguments(trace))
+            return Plan(None, path, (), None, arrays, arguments(path, trace))
         except UsageError as error:
             first = first or error
     if first is None:
-        raise UsageError(f"{text.label(path)} has no trace that could be called")
+        wanted = "that could be called" if training is None else f"with training={training}"
+        raise UsageError(f"{text.label(path)} has no trace {wanted}")
     if len(traces) == 1:
         raise first
-    listed = "; ".join(map(trace_text, traces[:6]))
+    listed = "; ".join(map(trace_text, traces[:6])) + (f" and {len(traces) - 6} more" if len(traces) > 6 else "")
     raise UsageError(f"no trace of {text.label(path)} takes this ({first}); they take: {listed}")
 
 

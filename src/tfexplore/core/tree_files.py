@@ -12,10 +12,12 @@ from tfexplore.core.items import Cancel, Children, Deferred, Item, Listed, fixed
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.sidecars import Sidecars
 from tfexplore.core.subjects import FileSubject, NoteSubject, SectionSubject
-from tfexplore.formats import fingerprint, keras_metadata
+from tfexplore.formats import debug_info, fingerprint, keras_metadata
 
 FILES = "Files"
 NOTES = "Notes"
+# Debug info of more bytes takes seconds to look through: its details tell what of it is damaged.
+_READ_AT_ONCE = 4 << 20
 
 
 def own_folders(meta_graph: MetaGraph) -> tuple[str, ...]:
@@ -69,6 +71,9 @@ def problem_of(sidecars: Sidecars, file: File, cancel: Cancel) -> str:
         return sidecars.fingerprint_problem
     if file.name == keras_metadata.FILE_NAME:
         damaged = sidecars.keras(cancel).damaged
+        return damaged[0] if damaged else ""
+    if file.name == debug_info.FILE_NAME and (file.nbytes or 0) <= _READ_AT_ONCE:
+        damaged = sidecars.debug_info(cancel)[1]
         return damaged[0] if damaged else ""
     return ""
 

@@ -17,6 +17,8 @@ from tfexplore.formats.table_block import ENTRY_COST
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+# Blocks have 256 KiB and one entry more. The columns take many times the bytes of a block of the smallest entries.
+_MAX_SIZE = 2 << 20
 _MAX_INTERVAL = 64
 _U32 = struct.Struct("<I")
 # Tags of a BundleEntryProto: dtype, shape, shard_id, offset, size, crc32c.
@@ -66,7 +68,7 @@ def scan_block(data: bytes, room: int) -> ScannedBlock | None:
     size = len(data)
     count = _U32.unpack_from(data, size - 4)[0] if size >= 4 else 0
     end = size - 4 - 4 * count
-    if count < 1 or end < 1:
+    if count < 1 or end < 1 or size > _MAX_SIZE:
         return None
     raw = np.frombuffer(data, np.uint8)
     restarts = np.frombuffer(data, "<u4", count, end).astype(np.int64)

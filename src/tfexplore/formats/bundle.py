@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tfexplore.errors import CorruptError, ModelError, NotFoundError, UnsupportedError
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle_entry import BundleEntry, TensorSlice, decode_entry, named
-from tfexplore.formats.bundle_index import BundleIndex, EntryBatch, encode_key
+from tfexplore.formats.bundle_index import BundleIndex, EntryBatch, encode_key, is_key
 from tfexplore.formats.files import RandomAccessFile, os_error
 from tfexplore.formats.ordered_code import WHOLE, encode_slice_key
 from tfexplore.formats.proto import DecodeError, lean
@@ -67,7 +67,11 @@ class Bundle:
         self._shards: OrderedDict[int, RandomAccessFile] = OrderedDict()
         self._lock = threading.Lock()
         self._index = BundleIndex(self.index_path, cancel=cancel)
-        self._open_header()
+        try:
+            self._open_header()
+        except BaseException:
+            self._index.close()
+            raise
         if self.num_shards <= _OPEN_SHARDS:
             self._open_shards()
 
@@ -79,7 +83,7 @@ class Bundle:
         if not index.first_damaged:
             raise CorruptError('the bundle\'s header (the entry with the key "") is missing', path=self.index_path)
         if index.loaded and not index.keys:
-            raise index.damage[0]
+            raise index.damage[0].without_traceback()
         self.header_damaged = True
         try:
             if index.header is not None:
@@ -170,7 +174,7 @@ class Bundle:
         return len(self.keys)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key in self._index
+        return is_key(key) and key in self._index
 
     @property
     def slice_count(self) -> int:
@@ -192,7 +196,7 @@ class Bundle:
             NotFoundError: the bundle has no such key.
             CorruptError: the entry is not what the format asks for.
         """
-        raw = self._index.get(encode_key(key)) if key else None
+        raw = self._index.get(encode_key(key)) if key and is_key(key) else None
         if raw is None:
             raise NotFoundError(f"the checkpoint has no tensor {named(key)}", path=self.index_path)
         return self._decode(key, raw)
@@ -373,8 +377,10 @@ class Bundle:
             return any(file.age < seconds for file in self._shards.values())
 
     def close(self) -> None:
-        """Lets go of the files; a shard that another thread is reading closes when that read ends."""
+        """Closes the files; a read that is going on in another thread is cancelled."""
         with self._lock:
+            for file in self._shards.values():
+                file.close()
             self._shards.clear()
         self._index.close()
 

@@ -10,24 +10,25 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from tfexplore.errors import CorruptError, ModelError, UnsupportedError
+from tfexplore.errors import CorruptError, ModelError
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle_entry import BundleEntry, decode_entry, named
 from tfexplore.formats.files import RandomAccessFile
 from tfexplore.formats.ordered_code import decode_slice_key
-from tfexplore.formats.table import Table, check_cancel
+from tfexplore.formats.table import BLOCK_ROOM, MAX_ROOM, Table, check_cancel
 from tfexplore.formats.table_block import ENTRY_COST, find_in_block
 
 if TYPE_CHECKING:
     from tfexplore.formats.block_scan import ScannedBlock
 
-# A block of an index holds 256 KiB and one entry more.
-_MAX_BLOCK = 64 << 20
-# Decoded blocks that are kept, and bytes of blocks that are sound: entries are asked for in any order.
+# A block of an index holds 256 KiB and one entry more, which has a megabyte at most.
+_MAX_BLOCK = 16 << 20
+# Decoded blocks that are kept, of few entries, and bytes of blocks that are sound: entries are asked for in any order.
 _KEPT_BLOCKS = 4
-_KEPT_BYTES = 64 << 20
+_KEPT_ENTRIES = 200_000
+_KEPT_BYTES = 32 << 20
 # Fewer bytes than this are decoded faster than numpy is imported.
 _SCANNED_FROM = 2 << 20
 # Smaller indexes are read when they are opened: there is nothing to wait for.
@@ -45,6 +46,17 @@ def decode_key(raw: bytes) -> str:
 def encode_key(key: str) -> bytes:
     """What `decode_key` decoded."""
     return key.encode("utf-8", "surrogateescape")
+
+
+def is_key(key: object) -> TypeGuard[str]:
+    """Whether `decode_key` may have given that: it never gives a surrogate that stands for no byte."""
+    if not isinstance(key, str):
+        return False
+    try:
+        encode_key(key)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class EntryHead(NamedTuple):
@@ -107,13 +119,23 @@ class BundleIndex:
     def __init__(self, path: str, *, cancel: threading.Event | None = None) -> None:
         self.path = path
         self.file = RandomAccessFile(path)
+        try:
+            self._open(cancel)
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _open(self, cancel: threading.Event | None) -> None:
         self._table = Table(self.file, max_block=_MAX_BLOCK)
         self._lock = threading.RLock()
         self._blocks: OrderedDict[int, _Block] = OrderedDict()
         self._sound: set[int] = set()
         self._contents: OrderedDict[int, bytes] = OrderedDict()
         self._contents_size = 0
+        # By block, -1 for the index block.
         self._damage: dict[int, ModelError] = {}
+        if self._table.index_damage is not None:
+            self._damage[-1] = self._table.index_damage
         self._keys: list[str] = []
         self._doubtful: set[int] = set()
         self._heads: dict[bytes, EntryHead | None] = {}
@@ -157,7 +179,7 @@ class BundleIndex:
                 return
             keys: list[str] = []
             slices = 0
-            room = self._table.room
+            room = MAX_ROOM - self._table.cost
             for number in range(self._table.block_count):
                 check_cancel(cancel)
                 found, skipped = self._names(number)
@@ -165,7 +187,7 @@ class BundleIndex:
                 room -= sum(map(len, found)) + ENTRY_COST * len(found)
                 if room < 0:
                     self._damage[number] = CorruptError(
-                        "the keys take far more memory than a file of this size should ask for; "
+                        "the keys take more memory than is given to them; "
                         f"the last {self._table.block_count - number:,} blocks are not listed",
                         path=self.path,
                     )
@@ -194,14 +216,20 @@ class BundleIndex:
 
         with self._lock:
             try:
-                scanned = block_scan.scan_block(self._table.read_contents(number), self._table.room)
+                scanned = block_scan.scan_block(self._table.read_contents(number), BLOCK_ROOM)
                 if scanned is None or scanned.first <= b"\x01":
                     return None
                 self._table.check_bounds(number, scanned.first, scanned.last)
             except ModelError:  # the reading of the block as such tells it
                 return None
-            self._sound.add(number)
+            self._take_as_sound(number)
             return scanned
+
+    def _take_as_sound(self, number: int) -> None:
+        self._sound.add(number)
+        damaged_type = self._table.damaged_type(number)
+        if damaged_type is not None:
+            self._damage[number] = damaged_type
 
     def _block(self, number: int) -> _Block:
         """A block's entries; those of a damaged one as far as they can be made out."""
@@ -212,13 +240,15 @@ class BundleIndex:
                 return block
             try:
                 block = _Block(*self._table.read_block(number), False)
-                self._sound.add(number)
-            except (CorruptError, UnsupportedError) as error:
+                self._take_as_sound(number)
+            except ModelError as error:
                 block = _Block(*self._table.salvage_block(number), True)
                 self._doubtful.add(number)
                 self._damage[number] = self._named_damage(number, error, len(block.keys))
             self._blocks[number] = block
-            if len(self._blocks) > _KEPT_BLOCKS:
+            while len(self._blocks) > _KEPT_BLOCKS or (
+                len(self._blocks) > 1 and sum(len(kept.keys) for kept in self._blocks.values()) > _KEPT_ENTRIES
+            ):
                 self._blocks.popitem(last=False)
             return block
 
@@ -231,7 +261,7 @@ class BundleIndex:
         cost = f"keys {where} may be missing"
         if count:
             cost = f"{count:,} of its entries are listed all the same, unverified, others {where} may be missing"
-        return type(error)(error.what, path=error.path, offset=error.offset, hint=cost)
+        return error.without_traceback(hint=cost)
 
     def get(self, key: bytes) -> bytes | None:
         """The serialized entry of a key, or None; reads the one block where it must be."""
@@ -294,7 +324,7 @@ class BundleIndex:
         Raises:
             Cancelled: `cancel` was set.
         """
-        room = self._table.room
+        room = MAX_ROOM - self._table.cost
         for number in range(self._table.block_count):
             check_cancel(cancel)
             scanned = self._scan(number)

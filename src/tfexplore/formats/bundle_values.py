@@ -10,6 +10,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -94,13 +95,34 @@ def read(
     check_readable(entry, bundle.index_path)
     box = box_of(entry, starts, counts)
     _check_limit(bundle, entry, box, limit)
-    try:
+    with within_memory(entry, bundle.prefix):
         array, checksum = _read_box(bundle, entry, box, limit, cancel)
+    return TensorValue(array, checksum, entry.dtype, entry.shape, box.starts)
+
+
+@contextmanager
+def within_memory(entry: BundleEntry, prefix: str) -> Iterator[None]:
+    """Says UnsupportedError where what is done with a tensor of the checkpoint `prefix` takes too much memory."""
+    try:
+        yield
     except MemoryError as error:
         raise UnsupportedError(
-            f"{named(entry.key)} does not fit into memory", path=bundle.prefix, hint="read a slice of it"
+            f"{named(entry.key)} does not fit into memory", path=prefix, hint="read a slice of it"
         ) from error
-    return TensorValue(array, checksum, entry.dtype, entry.shape, box.starts)
+
+
+def check_limit(entry: BundleEntry, size: int, limit: int | None, prefix: str) -> None:
+    """Whether so many bytes of a tensor of the checkpoint `prefix` may be held.
+
+    Raises:
+        UnsupportedError: they may not.
+    """
+    if limit is not None and size > limit:
+        raise UnsupportedError(
+            f"{named(entry.key)} takes {size:,} bytes in memory, more than the {limit:,} that are read at once",
+            path=prefix,
+            hint="read a slice of it",
+        )
 
 
 def checksum(
@@ -200,12 +222,7 @@ def _check_limit(bundle: Bundle, entry: BundleEntry, box: Box, limit: int | None
     else:
         parts = [bundle.slice_entry(entry, part) for part in entry.slices] or [entry]
         size = sum(part.size for part in parts) + bundle_strings.OBJECT_COST * entry.elements
-    if size > limit:
-        raise UnsupportedError(
-            f"{named(entry.key)} takes {size:,} bytes in memory, more than the {limit:,} that are read at once",
-            path=bundle.prefix,
-            hint="read a slice of it",
-        )
+    check_limit(entry, size, limit, bundle.prefix)
 
 
 def _locate(bundle: Bundle, entry: BundleEntry) -> RandomAccessFile:

@@ -22,9 +22,9 @@ _INDEX = ".index"
 # A path of Windows, or of a file system with a scheme (gs://…): absolute, though it does not begin with a slash.
 _FOREIGN = re.compile(r"[A-Za-z]:[\\/]|\\\\|[A-Za-z][A-Za-z0-9+.-]*://")
 # A shard of a V1 checkpoint, and how the state file names all of them.
-_DATA = re.compile(r"(.*)\.data-\d{5}-of-\d{5}", re.DOTALL)
-_V1_SHARD = re.compile(r"(?<!\.data)-\d{5}-of-\d{5}$")
-_V1_PATTERN = re.compile(r"-\?{5}-of-\d{5}$")
+_DATA = re.compile(r"(.*)\.data-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
+_V1_SHARD = re.compile(r"(?<!\.data)-[0-9]{5}-of-[0-9]{5}\Z")
+_V1_PATTERN = re.compile(r"-\?{5}-of-[0-9]{5}\Z")
 # A running save: a sharded one writes to PREFIX_temp_<uuid> first, every writer to NAME.tempstate<number>.
 _TEMPORARY = re.compile(r"_temp_[0-9a-f]{32}|\.tempstate[0-9]")
 

@@ -18,8 +18,8 @@ from tfexplore.errors import Cancelled, ChecksumError, CorruptError, ModelError,
 from tfexplore.formats import dtypes
 from tfexplore.formats.bundle_entry import BundleEntry, TensorSlice, named
 from tfexplore.formats.bundle_index import EntryBatch, EntryHead, decode_key, encode_key
-from tfexplore.formats.slice_list import Part, TensorList
-from tfexplore.formats.slice_table import SliceTable
+from tfexplore.formats.slice_list import MAX_DAMAGE, Part, TensorList
+from tfexplore.formats.slice_table import MAX_ROOM, SliceTable
 from tfexplore.formats.table import check_cancel
 from tfexplore.formats.v1_files import is_v1, prefix_of, shard_files
 
@@ -31,8 +31,6 @@ __all__ = ["CheckpointV1", "is_v1", "prefix_of", "shard_files"]
 # All files stay open.
 _MAX_FILES = 500
 _BATCH = 1000
-# Sentences about one checkpoint: a hostile one could ask for millions.
-_MAX_DAMAGE = 100
 # An element of a string takes 48 bytes beside its characters.
 _STRING_COST = 48
 
@@ -71,20 +69,14 @@ class CheckpointV1:
         self.num_shards = len(self._paths)
         self._tables: dict[int, SliceTable] = {}
         self._unreadable: set[int] = set()
-        found = TensorList()
-        damage = self._open(found, cancel)
-        self._tensors = found.tensors
-        if damage and not self._tensors:
-            raise damage[0]
-        more = len(damage) - _MAX_DAMAGE
-        if more > 0:
-            damage[_MAX_DAMAGE:] = [CorruptError(f"{more:,} more parts of it are damaged", path=self.prefix)]
-        self.damage: tuple[ModelError, ...] = tuple(damage)
-        self.keys = [decode_key(key) for key in sorted(map(encode_key, self._tensors))]
-        self.slice_count = sum(len(tensor.parts) for tensor in self._tensors.values() if len(tensor.parts) > 1)
+        try:
+            self._open(cancel)
+        except BaseException:
+            self.close()
+            raise
 
-    def _open(self, found: TensorList, cancel: threading.Event | None) -> list[ModelError]:
-        """Opens the files and takes in what they list; what is damaged of them."""
+    def _open(self, cancel: threading.Event | None) -> None:
+        """Opens the files and takes in what they list."""
         present = [shard for shard, path in enumerate(self._paths) if os.path.lexists(path)]
         if len(present) > _MAX_FILES:
             raise UnsupportedError(
@@ -92,18 +84,40 @@ class CheckpointV1:
                 path=self.prefix,
             )
         damage: list[ModelError] = []
+        room = MAX_ROOM
         for shard in present:
             try:
-                table = self._tables[shard] = SliceTable(self._paths[shard], cancel=cancel)
+                table = self._tables[shard] = SliceTable(self._paths[shard], room=room, cancel=cancel)
             except ModelError as error:
-                damage.append(error)
+                damage.append(error.without_traceback())
                 self._unreadable.add(shard)
                 continue
             damage += table.damage.values()
-        lost = {shard for shard, table in self._tables.items() if not found.take_meta(shard, table, cancel)}
+            room = max(room - table.cost, 0)
+        found = TensorList()
+        lost = set()
+        for shard, table in [*self._tables.items()]:
+            try:
+                if not found.take_meta(shard, table, cancel):
+                    lost.add(shard)
+            except UnsupportedError as error:  # what it holds may mean something else
+                damage.append(error.without_traceback())
+                self._unreadable.add(shard)
+                del self._tables[shard]
+                table.file.close()
         for shard, table in self._tables.items():
             found.take_keys(shard, table, shard in lost, cancel)
-        return damage + found.damage
+        self._tensors = found.tensors
+        num_damaged = len(damage) + found.num_damaged
+        damage += found.damage
+        if damage and not self._tensors:
+            raise damage[0].without_traceback()
+        if num_damaged > MAX_DAMAGE:
+            more = num_damaged - MAX_DAMAGE
+            damage[MAX_DAMAGE:] = [CorruptError(f"{more:,} more parts of it are damaged", path=self.prefix)]
+        self.damage: tuple[ModelError, ...] = tuple(damage)
+        self.keys = [decode_key(key) for key in sorted(map(encode_key, self._tensors))]
+        self.slice_count = sum(len(tensor.parts) for tensor in self._tensors.values() if len(tensor.parts) > 1)
 
     def _table(self, shard: int) -> SliceTable:
         table = self._tables.get(shard)
@@ -234,16 +248,23 @@ class CheckpointV1:
         """
         import numpy as np
 
-        from tfexplore.formats.bundle_values import Box, TensorValue, box_of, check_readable
+        from tfexplore.formats.bundle_values import (
+            Box,
+            TensorValue,
+            box_of,
+            check_limit,
+            check_readable,
+            within_memory,
+        )
         from tfexplore.formats.slice_values import read_slice
 
         check_readable(entry, self.index_path)
         box = box_of(entry, starts, counts)
         places = self._places(entry)
-        self._check_limit(entry, box.elements, places, limit)
+        check_limit(entry, self._size(entry, box.elements, places), limit, self.prefix)
         boxes = {part: Box(part.starts, _part_shape(part, entry.shape)) for part in places}
         self._check_covered(entry, box, boxes)
-        try:
+        with within_memory(entry, self.prefix):
             array: Any = np.empty(box.counts, dtypes.numpy_dtype(entry.dtype))
             filled = np.zeros(box.counts, np.bool_)
             checked = True
@@ -262,10 +283,6 @@ class CheckpointV1:
                 filled[target] = True
                 array[target] = values
                 checked &= good
-        except MemoryError as error:
-            raise UnsupportedError(
-                f"{named(entry.key)} does not fit into memory", path=self.prefix, hint="read a slice of it"
-            ) from error
         return TensorValue(array, "good" if checked else "unverified", entry.dtype, entry.shape, box.starts)
 
     def _places(self, entry: BundleEntry) -> dict[TensorSlice, Part]:
@@ -309,19 +326,13 @@ class CheckpointV1:
             )
         raise CorruptError(f"the slices of {named(entry.key)} do not cover it just once", path=self.index_path)
 
-    def _check_limit(
-        self, entry: BundleEntry, elements: int, places: dict[TensorSlice, Part], limit: int | None
-    ) -> None:
+    def _size(self, entry: BundleEntry, elements: int, places: dict[TensorSlice, Part]) -> int:
+        """The bytes that so many elements of a tensor take in memory."""
         size = elements * dtypes.itemsize(entry.dtype)
         if not dtypes.itemsize(entry.dtype):
             stored = sum(self._table(shard).places[key].size for shard, key in places.values())
             size = stored + _STRING_COST * entry.elements
-        if limit is not None and size > limit:
-            raise UnsupportedError(
-                f"{named(entry.key)} takes {size:,} bytes in memory, more than the {limit:,} that are read at once",
-                path=self.prefix,
-                hint="read a slice of it",
-            )
+        return size
 
     def checksum(
         self,
@@ -372,8 +383,10 @@ class CheckpointV1:
         return any(table.file.age < seconds for table in self._tables.values())
 
     def close(self) -> None:
-        """Lets go of the files; one that another thread is reading closes when that read ends."""
-        self._tables = {}
+        """Closes the files; a read that is going on in another thread is cancelled."""
+        tables, self._tables = self._tables, {}
+        for table in tables.values():
+            table.file.close()
 
     def __enter__(self) -> CheckpointV1:
         return self

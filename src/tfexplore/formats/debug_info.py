@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tfexplore.errors import CorruptError, ModelError
+from tfexplore.errors import Cancelled, CorruptError, ModelError
 from tfexplore.formats.fields import MAX_FIELD, Source, iter_fields
 from tfexplore.formats.proto import DecodeError, lean
 
 FILE_NAME = "debug/saved_model_debug_info.pb"
-# Names, stacks and frames whose places are kept, about 130 bytes each; and frames of one stack.
+# Names, stacks and frames whose places are kept, about 130 bytes each; and frames and characters of one stack.
 MAX_ENTRIES = 1_000_000
 MAX_FRAMES = 1_000
+MAX_STACK = 4 << 20
 
 
 class Frame(NamedTuple):
@@ -105,48 +107,70 @@ class DebugInfo:
         """How many names have a stack."""
         return len(self._traces.keys() | self._ids.keys())
 
-    def trace(self, source: Source, name: bytes) -> tuple[Frame, ...] | None:
-        """The stack of a name, in stored order (outermost first), at most `MAX_FRAMES` of it.
+    def trace(self, source: Source, name: bytes, cancel: threading.Event | None = None) -> tuple[Frame, ...] | None:
+        """The stack of a name, in stored order (outermost first), at most `MAX_FRAMES` and `MAX_STACK` bytes of it.
 
         Args:
             source: the same bytes that this was made from.
             name: `node@function`.
+            cancel: ends the reading early.
 
         Returns:
             None where the name has no stack, or it cannot be read; frames that cannot be read are left out.
 
         Raises:
             CorruptError: the file became shorter.
+            Cancelled: `cancel` was set meanwhile.
         """
         stack = self._named(source, self._traces, "TracesEntry", name)
         if stack is not None:
-            return self._frames(source, stack.value)
+            return self._frames(source, stack.value, cancel)
         found = self._named(source, self._ids, "NameToTraceIdEntry", name)
         if found is None:
             return None
         stack = _entry(source, self._traces_by_id.get(found.value), "TracesByIdEntry")
-        return None if stack is None else self._frames(source, stack.value)
+        return None if stack is None else self._frames(source, stack.value, cancel)
 
     def _named(self, source: Source, places: dict[int, int], kind: str, name: bytes) -> Any | None:
         entry = _entry(source, places.get(hash(name)), kind)
         return entry if entry is not None and entry.key == name else None
 
-    def _frames(self, source: Source, stack: Any) -> tuple[Frame, ...]:
+    def _frames(self, source: Source, stack: Any, cancel: threading.Event | None) -> tuple[Frame, ...]:
         """Frames by id come first, then those that the stack holds itself, as TensorFlow has it."""
-        found = []
-        for frame_id in stack.frame_id[:MAX_FRAMES]:
-            entry = _entry(source, self._frames_by_id.get(frame_id), "FramesByIdEntry")
-            if entry is not None:
-                found.append(self._frame(source, entry.value))
-        found += [self._frame(source, frame) for frame in stack.file_line_cols[: MAX_FRAMES - len(found)]]
+        found: list[Frame] = []
+        names: dict[int, bytes | None] = {}
+        left = MAX_STACK
+        for message in self._messages(source, stack):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            index = message.file_index
+            if index not in names:
+                names[index] = self._file(source, index)
+            frame = Frame(names[index], message.line, message.func, message.code)
+            left -= len(frame.file or b"") + len(frame.function) + len(frame.code)
+            if left < 0:
+                break
+            found.append(frame)
         return tuple(found)
 
-    def _frame(self, source: Source, message: Any) -> Frame:
-        file = None
-        if 0 <= message.file_index < len(self._files):
-            place = self._files[message.file_index]
-            file = source.pread(place >> 20, place & (MAX_FIELD - 1))
-        return Frame(file, message.line, message.func, message.code)
+    def _messages(self, source: Source, stack: Any) -> Iterator[Any]:
+        """The messages of the frames, each read once: a recursion has the same one many times."""
+        entries: dict[int, Any] = {}
+        count = 0
+        for frame_id in stack.frame_id[:MAX_FRAMES]:
+            if frame_id not in entries:
+                entries[frame_id] = _entry(source, self._frames_by_id.get(frame_id), "FramesByIdEntry")
+            entry = entries[frame_id]
+            if entry is not None:
+                count += 1
+                yield entry.value
+        yield from stack.file_line_cols[: MAX_FRAMES - count]
+
+    def _file(self, source: Source, index: int) -> bytes | None:
+        if not 0 <= index < len(self._files):
+            return None
+        place = self._files[index]
+        return source.pread(place >> 20, place & (MAX_FIELD - 1))
 
 
 def _entry(source: Source, place: int | None, kind: str) -> Any | None:

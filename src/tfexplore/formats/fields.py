@@ -100,8 +100,8 @@ def iter_fields(source: Source, what: str, cancel: threading.Event | None = None
         tag, at = _varint(buffer, position - base, source, what, position)
         number, wire_type = tag >> 3, tag & 7
         if number == 0 or wire_type not in (0, 1, 2, 5):
-            raise CorruptError(f"no readable {what}: a field begins with byte {tag & 0xFF:#04x}, which no such "
-                               "file has", path=source.path, offset=position)  # fmt: skip
+            raise CorruptError(f"no readable {what}: a field has the number {number:,} and the wire type "
+                               f"{wire_type}, which no such file has", path=source.path, offset=position)  # fmt: skip
         if wire_type == 0:
             _, at = _varint(buffer, at, source, what, position)
             position = base + at

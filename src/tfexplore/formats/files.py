@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 import time
 
-from tfexplore.errors import CorruptError, ModelError, NotFoundError, RefusedFileError
+from tfexplore.errors import Cancelled, CorruptError, ModelError, NotFoundError, RefusedFileError
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -35,21 +36,26 @@ def os_error(path: str, error: OSError) -> ModelError:
 
 
 class RandomAccessFile:
-    """A regular file opened for reading at any place.
+    """A regular file opened for reading at any place, by any number of threads.
 
     Raises:
         NotFoundError: there is no such file.
         RefusedFileError: it is not a regular file, or may not be read.
     """
 
-    __slots__ = ("_changed_at", "_fd", "path", "size")
+    __slots__ = ("_changed_at", "_closing", "_fd", "_lock", "_readers", "path", "size")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd = -1
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._closing = False
         try:
             # O_NONBLOCK: opening a FIFO that nobody writes to must not wait.
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except UnicodeEncodeError as error:
+            raise NotFoundError("there is no such file: no name has such a character", path=path) from error
         except ValueError as error:
             raise RefusedFileError("the path holds a NUL byte", path=path) from error
         except OSError as error:
@@ -63,11 +69,27 @@ class RandomAccessFile:
         self.size = status.st_size
         self._changed_at = status.st_mtime_ns
 
+    def _begin_reading(self) -> int:
+        """The descriptor, which is not closed until `_end_reading`: another file could get its number."""
+        with self._lock:
+            if self._closing:
+                raise Cancelled("the file was closed")
+            self._readers += 1
+            return self._fd
+
+    def _end_reading(self) -> None:
+        with self._lock:
+            self._readers -= 1
+            if self._closing:
+                self._close()
+
     def pread(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes at `offset`.
 
         Raises:
             CorruptError: the range does not lie within the file, or the file became shorter.
+            ModelError: the operating system cannot read it.
+            Cancelled: the file was closed.
         """
         if offset < 0 or length < 0 or offset + length > self.size:
             raise CorruptError(
@@ -75,13 +97,14 @@ class RandomAccessFile:
                 path=self.path,
                 offset=offset,
             )
+        fd = self._begin_reading()
         try:
-            data = os.pread(self._fd, length, offset)
+            data = os.pread(fd, length, offset)
             if len(data) < length:
                 parts = [data]
                 got = len(data)
                 while got < length:
-                    more = os.pread(self._fd, length - got, offset + got)
+                    more = os.pread(fd, length - got, offset + got)
                     if not more:
                         raise CorruptError("the file became shorter while it was read", path=self.path, offset=offset)
                     parts.append(more)
@@ -89,6 +112,8 @@ class RandomAccessFile:
                 data = b"".join(parts)
         except OSError as error:
             raise os_error(self.path, error) from error
+        finally:
+            self._end_reading()
         return data
 
     def readinto(self, offset: int, target: memoryview) -> None:
@@ -96,6 +121,8 @@ class RandomAccessFile:
 
         Raises:
             CorruptError: the range does not lie within the file, or the file became shorter.
+            ModelError: the operating system cannot read it.
+            Cancelled: the file was closed.
         """
         length = len(target)
         if offset < 0 or offset + length > self.size:
@@ -105,14 +132,17 @@ class RandomAccessFile:
                 offset=offset,
             )
         done = 0
+        fd = self._begin_reading()
         try:
             while done < length:
-                got = os.preadv(self._fd, [target[done:]], offset + done)
+                got = os.preadv(fd, [target[done:]], offset + done)
                 if not got:
                     raise CorruptError("the file became shorter while it was read", path=self.path, offset=offset)
                 done += got
         except OSError as error:
             raise os_error(self.path, error) from error
+        finally:
+            self._end_reading()
 
     def read_all(self, limit: int) -> bytes:
         """The whole file, where it has at most `limit` bytes.
@@ -129,9 +159,15 @@ class RandomAccessFile:
     def replaced(self) -> bool:
         """Whether the path now names another file, or none, or this one was written to since it was opened."""
         try:
-            now, then = os.stat(self.path), os.fstat(self._fd)
+            fd = self._begin_reading()
+        except Cancelled:
+            return True
+        try:
+            now, then = os.stat(self.path), os.fstat(fd)
         except OSError:
             return True
+        finally:
+            self._end_reading()
         same = (now.st_dev, now.st_ino) == (then.st_dev, then.st_ino)
         return not same or (then.st_size, then.st_mtime_ns) != (self.size, self._changed_at)
 
@@ -141,8 +177,13 @@ class RandomAccessFile:
         return time.time() - self._changed_at / 1e9
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
-        if self._fd >= 0:
+        """Closes the file, or lets the last read that is going on do so; a second call does nothing."""
+        with self._lock:
+            self._closing = True
+            self._close()
+
+    def _close(self) -> None:
+        if self._fd >= 0 and not self._readers:
             os.close(self._fd)
             self._fd = -1
 

@@ -56,6 +56,8 @@ _RUN = 16 << 20
 # memory; the least that TensorFlow writes many of, an element of a list in an object graph, has seven bytes.
 _MIN_PARTS, _BYTES_PER_PART = 1_000_000, 8
 LIGHT = 2 * _MIN_PARTS
+# Fields that are no parts: beyond a million, so many come with a part. No message has more numbers and names.
+_MIN_PLAIN, _PLAIN_PER_PART = 1_000_000, 16
 # Nodes and functions of more bytes than this are looked into as well.
 _HEAVY = 1 << 20
 _MAX_DEPTH = 8
@@ -137,6 +139,7 @@ class Framing:
     def __init__(self, data: bytes, cancel: threading.Event | None) -> None:
         self.data = data
         self._parts_left = _MIN_PARTS + len(data) // _BYTES_PER_PART
+        self._plain_left = _MIN_PLAIN
         self._cancel = cancel
         self._steps = _MAX_STEPS
         self._check_at = _MAX_STEPS
@@ -146,7 +149,8 @@ class Framing:
         """Whether no more is looked for."""
         return self._steps <= 0
 
-    def _step(self) -> bool:
+    def step(self) -> bool:
+        """Uses up one step of the work; whether there are more."""
         self._steps -= 1
         if self._steps < self._check_at:
             self._check_at -= _CHECK_EVERY
@@ -219,8 +223,16 @@ class Framing:
 
     def _count(self, parts: int) -> None:
         self._parts_left -= parts
+        self._plain_left += _PLAIN_PER_PART * parts
         if self._parts_left < 0:
             raise TooManyPartsError
+
+    def _count_plain(self) -> None:
+        self._plain_left -= 1
+        if self._plain_left < 0:
+            raise TooManyPartsError
+        if self._plain_left % _CHECK_EVERY == 0:
+            self.check()
 
     def weigh(self, kind: str, position: int, end: int, depth: int = 0) -> None:
         """Counts the parts of a message that nobody has looked through, as far as it can be read.
@@ -229,6 +241,7 @@ class Framing:
 
         Raises:
             TooManyPartsError: there are more than any model has.
+            Cancelled: the work was cancelled.
         """
         if len(self.data) <= LIGHT:
             return
@@ -250,6 +263,8 @@ class Framing:
                 self._count(weight)
                 if field.message and field.type != "Entry" and depth < _MAX_DEPTH:
                     self.weigh(field.type, found[1], found[2], depth + 1)
+            else:
+                self._count_plain()
             position = found[2]
 
     def is_clean(self, kind: str, position: int, end: int) -> bool:
@@ -263,7 +278,8 @@ class Framing:
         table = fields(kind)
         place = place_of(kind)
         weight = _WEIGHTS.get(kind, 1)
-        while position < end and self._step():
+        last = 0
+        while position < end and self.step():
             if place is not None and not place[1].message:
                 self.check()
                 position, _, count = self.run(place, position, end)
@@ -275,6 +291,9 @@ class Framing:
             # GraphDef.debug_info (5) lies in a file of its own; one byte makes it of a node.
             if found is None or field is None or found[2] > end or (kind == "GraphDef" and not field.known):
                 return False
+            if field.number == last and not field.repeated:
+                return False
+            last = field.number
             self._count(1)
             if field.message and field.type in CHECKED:
                 if not self.is_clean(field.type, found[1], found[2]):
@@ -320,7 +339,7 @@ class Framing:
         table = fields(kind)
         last = 0
         for _ in range(least):
-            found = self.field(position, end) if self._step() else None
+            found = self.field(position, end) if self.step() else None
             if found is None or found[2] > end:
                 return False
             field = table.get(found[0])
@@ -341,7 +360,7 @@ class Framing:
         table = fields(kind)
         last = 0
         while position < end:
-            found = self.field(position, end) if self._step() else None
+            found = self.field(position, end) if self.step() else None
             if found is None or found[2] > end:
                 break
             field = table.get(found[0])
@@ -359,7 +378,7 @@ class Framing:
         Where the container is cut off it proves nothing that they fill it to its end.
         """
         search = _first_bytes(kind).search
-        while self._step():
+        while self.step():
             found = search(self.data, position, end)
             if found is None:
                 break

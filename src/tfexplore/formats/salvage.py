@@ -52,7 +52,8 @@ def salvage(
         data: the serialized message.
         path: the file it came from, for the errors.
         what: what it is, for the error ("SavedModel").
-        offset: where `data` begins in the file; None where that is not known.
+        offset: where `data` begins in the file; None where that is not known, because it is a part of what this
+            function gave.
         cancel: ends the work early.
 
     Returns:
@@ -85,12 +86,15 @@ def _salvage(
     else:
         if clean and not _is_odd(plain):
             return plain, ()
-    whole = len(data)
-    while data.endswith(CUT):
-        data = data[: -len(CUT)]
-    walk = _Walk(data, path, offset, cancel)
+    kept = data
+    if offset is None:  # a part of a file that was read before, and may have been cut off here
+        kept = kept.removesuffix(CUT).removesuffix(CUT)
+    cut = len(kept) < len(data)
+    walk = _Walk(kept, path, offset, cancel)
     message = message_class()
-    walk.container(message, 0, len(data), cut=len(data) < whole, depth=0)
+    walk.container(message, 0, len(kept), cut=cut, depth=0)
+    if cut:
+        walk.tell_cut(name)
     if plain is not None and not walk.damage:
         return plain, ()
     if not message.ListFields():
@@ -194,6 +198,11 @@ class _Walk:
         at = None if self._offset is None else self._offset + position
         self.damage.append(CorruptError(sentence, path=self._path, offset=at))
 
+    def tell_cut(self, name: str) -> None:
+        """Says that the end of a part is missing, where nothing else about it was said."""
+        if not self.damage:
+            self._tell(len(self.data), f"the end of a {name} is missing")
+
     # -- one container --
 
     def container(self, message: Any, start: int, end: int, *, cut: bool, depth: int) -> None:
@@ -243,6 +252,7 @@ class _Walk:
                 continue
             field, begin, stop = found
             if field.wire_type != LENGTH:
+                framing.step()
                 position = stop
                 continue
             field, framed = self._frame(name, field, position, begin, stop, end, cut=cut)

@@ -24,6 +24,10 @@ _TENSOR_COST, _SLICE_COST = 600, 500
 # A writer makes one list; protobuf would merge any number of them.
 _MAX_LISTS = 1_000_000
 _CHECK_EVERY = 1000
+# Sentences about one checkpoint: a hostile one could ask for millions.
+MAX_DAMAGE = 100
+# A VersionDef has two numbers and a few refused versions.
+_MAX_VERSION = 1 << 16
 
 
 class Part(NamedTuple):
@@ -47,19 +51,20 @@ class TensorList:
 
     Attributes:
         tensors: by name.
-        damage: what is wrong with the lists.
+        damage: what is wrong with the lists, the first `MAX_DAMAGE`; `num_damaged` counts all.
     """
 
     def __init__(self) -> None:
         self.tensors: dict[str, ListedTensor] = {}
         self.damage: list[ModelError] = []
+        self.num_damaged = 0
         self._room = MAX_ROOM
 
     def take_meta(self, shard: int, table: SliceTable, cancel: threading.Event | None) -> bool:
         """Takes in the tensors that one file lists; whether its list could be read.
 
         Raises:
-            UnsupportedError: it asks for a newer reader, or the list is too large.
+            UnsupportedError: it asks for a newer reader.
         """
         place = table.places.get(b"")
         if place is None:
@@ -68,6 +73,10 @@ class TensorList:
             return False
         try:
             raw = table.read(b"", place, _MAX_META, cancel)
+        except ModelError as error:
+            self._tell(error)
+            return False
+        try:
             listed, version = _listed(raw, table.path, place.offset if not place.compressed else None)
             _check_version(version, table.path)
             for number, (start, end) in enumerate(listed):
@@ -78,24 +87,32 @@ class TensorList:
                     self._blame(table, f"the tensors take more memory than is given to them; {left:,} are not listed")
                     break
         except CorruptError as error:
-            self.damage.append(error)
+            self._tell(error)
             return False
         return True
 
+    def _tell(self, error: ModelError) -> None:
+        self.num_damaged += 1
+        if len(self.damage) < MAX_DAMAGE:
+            self.damage.append(error.without_traceback())
+
     def _blame(self, table: SliceTable, what: str) -> None:
-        self.damage.append(CorruptError(what, path=table.path))
+        self._tell(CorruptError(what, path=table.path))
 
     def _take(self, shard: int, table: SliceTable, raw: bytes) -> bool:
         """Takes in one listed tensor, a serialized SavedSliceMeta; False where there is no room for it."""
+        self._room -= _TENSOR_COST
+        if self._room < 0:
+            return False
         if len(raw) > MAX_ENTRY:
             self._blame(table, f"a listed tensor takes {len(raw):,} bytes, more than the {MAX_ENTRY:,} that it may")
             return True
         try:
             listed = wire.decode(lean("SavedSliceMeta"), raw, path=table.path, what="SavedSliceMeta", offset=None)
         except CorruptError as error:
-            self.damage.append(error)
+            self._tell(error)
             return True
-        self._room -= _TENSOR_COST + 3 * len(listed.name) + (_SLICE_COST + len(listed.name)) * len(listed.slice)
+        self._room -= 3 * len(listed.name) + (_SLICE_COST + len(listed.name)) * len(listed.slice)
         if self._room < 0:
             return False
         name = decode_key(listed.name)
@@ -183,7 +200,7 @@ def _listed(raw: bytes, path: str, offset: int | None) -> tuple[list[tuple[int, 
             position += length
 
     tensors: list[tuple[int, int]] = []
-    version = b""
+    version = bytearray()
     for count, (number, start, end) in enumerate(fields(0, len(raw))):
         if count >= _MAX_LISTS:
             raise fail("it is in over a million pieces", start)
@@ -193,8 +210,10 @@ def _listed(raw: bytes, path: str, offset: int | None) -> tuple[list[tuple[int, 
                     raise fail("it lists more tensors than can be shown", first)
                 tensors.append((first, last))
             elif inner == 2:
+                if len(version) + last - first > _MAX_VERSION:
+                    raise fail(f"its versions take more than {_MAX_VERSION:,} bytes", first)
                 version += raw[first:last]
-    return tensors, wire.decode(lean("VersionDef"), version, path=path, what="VersionDef", offset=None)
+    return tensors, wire.decode(lean("VersionDef"), bytes(version), path=path, what="VersionDef", offset=None)
 
 
 def _check_version(version: Any, path: str) -> None:

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from tfexplore.errors import CorruptError, ModelError, UnsupportedError
 from tfexplore.formats.files import RandomAccessFile
-from tfexplore.formats.table import Table, check_cancel
+from tfexplore.formats.table import BLOCK_ROOM, Table, check_cancel
 from tfexplore.formats.table_block import ENTRY_COST, read_varint
 
 # Bytes that the keys of one file may take in memory, and what each costs beside its characters.
 MAX_ROOM = 64 << 20
-_KEY_COST = 4 * ENTRY_COST
+_KEY_COST, _DAMAGE_COST = 4 * ENTRY_COST, 800
 # Decompressed, or looked at as a whole.
 _MAX_BLOCK = 64 << 20
 _CHECKED_AT_ONCE = 8 << 20
@@ -50,6 +50,7 @@ class SliceTable:
 
     Args:
         path: the file.
+        room: the bytes that the index block, the keys and what is told of damage may take in memory.
         cancel: gives up the reading when set.
 
     Raises:
@@ -59,36 +60,58 @@ class SliceTable:
 
     Attributes:
         places: where the value of each key lies; keys of damaged blocks are missing.
-        damage: what is wrong with each block that cannot be used.
+        damage: what is wrong with each block, most of which cannot be used.
+        cost: what was used of `room`.
     """
 
-    def __init__(self, path: str, *, cancel: threading.Event | None = None) -> None:
+    def __init__(self, path: str, *, room: int = MAX_ROOM, cancel: threading.Event | None = None) -> None:
         self.path = path
         self.file = RandomAccessFile(path)
-        self.table = Table(self.file, max_block=_MAX_BLOCK)
+        try:
+            self._open(room, cancel)
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _open(self, room: int, cancel: threading.Event | None) -> None:
+        self.table = Table(self.file, max_block=_MAX_BLOCK, room=min(room, BLOCK_ROOM))
         self.places: dict[bytes, Place] = {}
+        # By block, -1 for the index block.
         self.damage: dict[int, ModelError] = {}
+        if self.table.index_damage is not None:
+            self.damage[-1] = self.table.index_damage
+        self.cost = self.table.cost
         self._checked: set[int] = set()
         self._lock = threading.Lock()
-        room = min(self.table.room, MAX_ROOM)
         for number in range(self.table.block_count):
             check_cancel(cancel)
             try:
-                found, cost = self._places(number, room, cancel)
+                if self.cost > room:
+                    raise self._too_many(None)
+                found, cost = self._places(number, room - self.cost, cancel)
             except _NoRoomError as error:
-                self.damage[number] = error
+                self.damage[number] = error.without_traceback()
                 break
-            except (CorruptError, UnsupportedError) as error:
-                self.damage[number] = error
+            except ModelError as error:
+                self.damage[number] = error.without_traceback()
+                self.cost += _DAMAGE_COST
                 continue
-            room -= cost
+            self.cost += cost
             self.places.update(found)
+            damaged_type = self.table.damaged_type(number)
+            if damaged_type is not None:
+                self.damage[number] = damaged_type
 
     def _places(self, number: int, room: int, cancel: threading.Event | None) -> tuple[dict[bytes, Place], int]:
         """The entries of a block, and what their keys cost."""
         table = self.table
         offset, size = table.place(number)
-        if table.is_compressed(number):
+        compressed = table.is_compressed(number)
+        if not compressed and self.file.size <= _CHECKED_AT_ONCE:
+            table.read_block(number)
+            self._checked.add(number)
+            compressed = table.is_compressed(number)  # where its type is damaged, it is known now
+        if compressed:
             keys, values = table.read_block(number)
             self._checked.add(number)
             cost = sum(map(len, keys)) + _KEY_COST * len(keys)
@@ -96,9 +119,6 @@ class SliceTable:
                 raise self._too_many(offset)
             sizes = zip(keys, map(len, values), strict=True)
             return {key: Place(number, offset, length, True) for key, length in sizes}, cost
-        if self.file.size <= _CHECKED_AT_ONCE:
-            table.read_block(number)
-            self._checked.add(number)
         found: dict[bytes, Place] = {}
         left = room
         last: bytes | None = None
@@ -120,7 +140,7 @@ class SliceTable:
             raise
         return found, room - left
 
-    def _too_many(self, offset: int) -> _NoRoomError:
+    def _too_many(self, offset: int | None) -> _NoRoomError:
         return _NoRoomError(
             "the keys take more memory than is given to them; those from this block on are not listed",
             path=self.path,
@@ -170,7 +190,7 @@ class SliceTable:
     def problem(self, key: bytes) -> ModelError | None:
         """What is wrong with the block where a key must be that has no place."""
         error = self.damage.get(self.table.find_block(key))
-        return None if error is None else type(error)(error.what, path=error.path, offset=error.offset)
+        return None if error is None else error.without_traceback()
 
     def is_checked(self, place: Place) -> bool:
         """Whether the block of a value matched its checksum, and the file is still what it was then."""
@@ -192,7 +212,8 @@ class SliceTable:
 
         Raises:
             CorruptError: the block is damaged.
-            UnsupportedError: the value has more than `limit` bytes.
+            UnsupportedError: the value has more than `limit` bytes, or the file is written to and its block is too
+                large to be read as a whole.
         """
         if place.size > limit:
             raise UnsupportedError(
@@ -204,4 +225,9 @@ class SliceTable:
             with self._lock:
                 return self.table.get(key) or b""
         self.check(place, cancel)
-        return self.file.pread(place.offset, place.size)
+        raw = self.file.pread(place.offset, place.size)
+        if not self.is_checked(place):
+            # It was written to meanwhile: only bytes that are checked themselves can be believed.
+            start = place.offset - self.table.place(place.block)[0]
+            return self.table.read_contents(place.block)[start : start + place.size]
+        return raw

@@ -21,7 +21,7 @@ from tfexplore.formats.ordered_code import WHOLE, SliceKey, decode_slice_key
 from tfexplore.formats.proto import DecodeError, lean
 from tfexplore.formats.slice_table import Place, SliceTable
 from tfexplore.formats.table import check_cancel
-from tfexplore.formats.table_block import read_varint
+from tfexplore.formats.table_block import Fail, read_varint
 
 # A value of up to so many bytes is parsed as a whole; a larger one only where its form leaves no other way.
 PARSED = 8 << 20
@@ -31,6 +31,10 @@ _MAX_VARINT = 10
 _MAX_FIELDS = 64
 _MAX_NAME = 1 << 20
 _DATA, _NAME, _SLICE, _VALUES = 2, 1, 2, 3  # SavedTensorSlices.data, SavedSlice.name, .slice and .data
+# Bytes of a slice, whose extents have 24 bytes at most, and of all messages within a TensorProto: its shape, resources
+# and variants, of which a V1 checkpoint has none.
+_MAX_SLICE, _MAX_PARTS = 1 << 14, 1 << 20
+_MESSAGES = (2, 14, 15)
 _LENGTH = 2
 _HALVES = ("float16", "bfloat16")
 
@@ -63,29 +67,66 @@ def read_slice(
 
 
 def _parse(raw: bytes, path: str, key: bytes, place: Place, entry: BundleEntry) -> Array:
+    def fail(what: str, _: int) -> ModelError:
+        return CorruptError(f"the values of {named(entry.key)} cannot be read: {what}", path=path, offset=place.offset)
+
+    name, slice_proto, tensor = _saved_slice(raw, fail)
+    _check_fields(tensor, fail, entry)
     try:
-        found = lean("SavedTensorSlices").FromString(raw)
-        _check_fields(found.data.data, path, place, entry)
-        message = lean("TensorProto").FromString(found.data.data)
+        parsed = lean("TensorSliceProto").FromString(slice_proto)
+        message = lean("TensorProto").FromString(tensor)
     except DecodeError as error:
         raise CorruptError(
             f"the values of {named(entry.key)} are no SavedTensorSlices", path=path, offset=place.offset
         ) from error
-    _check_owner(found.data.name, found.data.slice, key, path, place, entry)
+    _check_owner(name, parsed, key, path, place, entry)
     values = tensor_proto.stored(message, dtypes.base(entry.dtype), path)
     if len(values) != entry.elements:
         raise _wrong_count(len(values), path, place, entry)
     return values.reshape(entry.shape)
 
 
-def _check_fields(tensor: bytes, path: str, place: Place, entry: BundleEntry) -> None:
+def _saved_slice(raw: bytes, fail: Fail) -> tuple[bytes, bytes, bytes]:
+    """Name, slice and values of a SavedTensorSlices, whose parts are not decoded: two bytes may be an extent.
+
+    Raises:
+        CorruptError: it is none, or its name or its slice take more than they may.
+    """
+    name = slice_proto = tensor = b""
+    for outer, start, end in _fields_of(raw, 0, len(raw), fail):
+        for inner, first, last in _fields_of(raw, start, end, fail) if outer == _DATA else ():
+            if inner == _VALUES:
+                tensor = raw[first:last]
+            elif inner in (_NAME, _SLICE):
+                most = _MAX_NAME if inner == _NAME else _MAX_SLICE - len(slice_proto)
+                if last - first > most:
+                    raise fail(f"a {'name' if inner == _NAME else 'slice'} takes {last - first:,} bytes", first)
+                if inner == _NAME:
+                    name = raw[first:last]
+                else:
+                    slice_proto += raw[first:last]
+    return name, slice_proto, tensor
+
+
+def _fields_of(raw: bytes, start: int, end: int, fail: Fail) -> Iterator[tuple[int, int, int]]:
+    """Number, begin and end of each field of a message whose fields all have a length."""
+    for _ in range(_MAX_FIELDS):
+        if start >= end:
+            return
+        tag, position = read_varint(raw, start, end, 32, fail)
+        length, position = read_varint(raw, position, end, 64, fail)
+        if tag & 7 != _LENGTH or length > end - position:
+            raise fail("they are no SavedTensorSlices", start)
+        yield tag >> 3, position, position + length
+        start = position + length
+    if start < end:
+        raise fail(f"they have more than {_MAX_FIELDS} fields", start)
+
+
+def _check_fields(tensor: bytes, fail: Fail, entry: BundleEntry) -> None:
     """Refuses a large TensorProto of more fields than its values need: as a message each takes far more memory."""
-
-    def fail(what: str, _: int) -> ModelError:
-        return CorruptError(f"the values of {named(entry.key)} cannot be read: {what}", path=path, offset=place.offset)
-
-    left = entry.elements + _MAX_FIELDS
-    position, end = 0, len(tensor) if len(tensor) > _MAX_NAME else 0
+    left, parts_left = entry.elements + _MAX_FIELDS, _MAX_PARTS
+    position, end = 0, len(tensor) if len(tensor) > _MAX_PARTS else 0
     while position < end:
         left -= 1
         if left < 0:
@@ -94,6 +135,9 @@ def _check_fields(tensor: bytes, path: str, place: Place, entry: BundleEntry) ->
         if tag & 7 == _LENGTH:
             size, position = read_varint(tensor, position, end, 64, fail)
             position += size
+            parts_left -= size if tag >> 3 in _MESSAGES else 0
+            if parts_left < 0:
+                raise fail("they come with a shape or with messages that take more bytes than they may", position)
         elif tag & 7 == 0:
             _, position = read_varint(tensor, position, end, 64, fail)
         elif tag & 7 in (1, 5):

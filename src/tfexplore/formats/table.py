@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import struct
 import threading
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfexplore.errors import Cancelled, ChecksumError, CorruptError, ModelError, UnsupportedError
 from tfexplore.formats.files import RandomAccessFile
-from tfexplore.formats.table_block import decode_block, read_varint, salvage_entries
+from tfexplore.formats.table_block import DECODED_COST, decode_block, read_varint, salvage_entries
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER_SIZE = 48
 TRAILER_SIZE = 5
 # A block of a bundle's index has 256 KiB and one entry more; a block of a V1 checkpoint a whole tensor, below 2 GiB.
 MAX_BLOCK = 1 << 31
-MAX_INDEX_BLOCK = 64 << 20
-# Keys share prefixes, so a few bytes of a file can stand for very long keys: what the decoded keys of one table
-# may take is bounded by its size.
-_ROOM, _ROOM_PER_BYTE = 32 << 20, 32
+MAX_INDEX_BLOCK = 16 << 20
+# Keys share prefixes, so a few bytes of a file can stand for very long keys. What all names of a table take in memory
+# is bounded (a million of 40 bytes each take 104 MB), and what the keys of one block take, the index block's too.
+MAX_ROOM = 136 << 20
+BLOCK_ROOM = 24 << 20
+# Handles that cannot all be right are told apart by the blocks' checksums; so many bytes are read for that.
+_MAX_COMPARED = 256 << 20
+_NO_HANDLE, _PAST_END, _OVERLAP = 1, 2, 3
 _KEPT_BLOCK = 1 << 20
 _PIECE = 8 << 20
 
 _MASK_DELTA = 0xA282EAD8
+_TRAILER = struct.Struct("<BI")
 
 
 def crc32c(data: Any, crc: int = 0) -> int:
@@ -44,6 +50,22 @@ def crc32c(data: Any, crc: int = 0) -> int:
 def mask(crc: int) -> int:
     """The checksum as LevelDB and TensorFlow store it: rotated right by 15 bits, plus a constant."""
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def proven_type(crc: int, kind: int, stored: int) -> int | None:
+    """The compression type with which a block of that CRC-32C matches its stored checksum, or None.
+
+    Args:
+        kind: the type that is stored; where it does not match, 0 (none) and 1 (snappy) are tried.
+    """
+    for found in (kind, 0, 1):
+        if mask(crc32c(bytes((found,)), crc)) == stored:
+            return found
+    return None
+
+
+def _no_handle(what: str, _: int) -> ModelError:
+    return CorruptError(what)
 
 
 def check_cancel(cancel: threading.Event | None) -> None:
@@ -65,19 +87,35 @@ class Table:
     Args:
         file: the open file; it stays the caller's to close.
         max_block: the most bytes a data block may have, stored or decompressed.
+        room: the bytes that the index block's keys may take: `decode_block`'s measure.
 
     Raises:
         CorruptError: the footer or the index block is not as the format asks.
         ChecksumError: the index block does not match its checksum.
+
+    Attributes:
+        index_damage: what is wrong with the index block, though it can be read.
     """
 
-    __slots__ = ("_file", "_handles", "_index_keys", "_kept", "_max_block", "path")
+    __slots__ = (
+        "_file",
+        "_index_keys",
+        "_kept",
+        "_max_block",
+        "_mended",
+        "_offsets",
+        "_problems",
+        "_sizes",
+        "index_damage",
+        "path",
+    )
 
-    def __init__(self, file: RandomAccessFile, *, max_block: int = MAX_BLOCK) -> None:
+    def __init__(self, file: RandomAccessFile, *, max_block: int = MAX_BLOCK, room: int = BLOCK_ROOM) -> None:
         self._file = file
         self.path = file.path
         self._max_block = max_block
         self._kept: tuple[int, tuple[list[bytes], list[bytes]]] | None = None
+        self._mended: dict[int, tuple[int, int]] = {}
         if file.size < FOOTER_SIZE:
             raise CorruptError(
                 f"the file has {file.size:,} bytes, fewer than the {FOOTER_SIZE} of a table's footer", path=file.path
@@ -97,18 +135,20 @@ class Table:
         for _ in range(4):
             number, position = read_varint(footer, position, FOOTER_SIZE - len(MAGIC), 64, fail)
             numbers.append(number)
-        self._index_keys, values = self._decode(numbers[2], numbers[3], min(max_block, MAX_INDEX_BLOCK))
-        self._handles = self._read_handles(values)
+        offset, size = numbers[2:]
+        self._index_keys, values = self._decode(offset, size, min(max_block, MAX_INDEX_BLOCK), room)
+        self.index_damage = self._mended_type(offset, size)
+        self._offsets, self._sizes, self._problems = self._read_handles(values)
 
     @property
     def block_count(self) -> int:
         """How many data blocks the index block lists."""
-        return len(self._handles)
+        return len(self._offsets)
 
     @property
-    def room(self) -> int:
-        """Bytes that the decoded keys of this table may take: `decode_block`'s measure."""
-        return _ROOM + _ROOM_PER_BYTE * self._file.size
+    def cost(self) -> int:
+        """Bytes that the index block takes in memory."""
+        return sum(map(len, self._index_keys)) + DECODED_COST * len(self._index_keys)
 
     def read_block(self, number: int) -> tuple[list[bytes], list[bytes]]:
         """Keys and values of data block `number`, checked against its checksum and against the index block.
@@ -121,7 +161,7 @@ class Table:
         if kept is not None and kept[0] == number:
             return kept[1]
         offset, size = self._handle(number)
-        keys, values = self._decode(offset, size, self._max_block)
+        keys, values = self._decode(offset, size, self._max_block, BLOCK_ROOM)
         if keys:
             self.check_bounds(number, keys[0], keys[-1])
         if size <= _KEPT_BLOCK:
@@ -137,7 +177,7 @@ class Table:
         offset, size = self._handle(number)
         data, _, error = self._contents(offset, size, self._max_block)
         if error is not None:
-            raise error
+            raise error.without_traceback()
         return data
 
     def salvage_block(self, number: int) -> tuple[list[bytes], list[bytes]]:
@@ -150,13 +190,37 @@ class Table:
         except ModelError:
             return [], []
         low = self._index_keys[number - 1] if number else None
-        return salvage_entries(data, low, self._index_keys[number], self.room)
+        return salvage_entries(data, low, self._index_keys[number], BLOCK_ROOM)
+
+    def damaged_type(self, number: int) -> CorruptError | None:
+        """What to say of the type byte of a data block that was read: where its checksum proves the block, but with
+        another type than is stored, the block is good."""
+        return self._mended_type(self._offsets[number], self._sizes[number])
+
+    def _mended_type(self, offset: int, size: int) -> CorruptError | None:
+        found = self._mended.get(offset)
+        if found is None:
+            return None
+        stored, proven = found
+        return CorruptError(
+            f"a block says that its compression type is {stored}, which is damaged: its checksum is that of a block "
+            f"of type {proven}, as which it is read",
+            path=self.path,
+            offset=offset + size,
+        )
 
     def _handle(self, number: int) -> tuple[int, int]:
-        handle = self._handles[number]
-        if isinstance(handle, CorruptError):
-            raise CorruptError(handle.what, path=handle.path, offset=handle.offset)
-        return handle
+        offset, size = self._offsets[number], self._sizes[number]
+        problem = self._problems[number]
+        if problem == _NO_HANDLE:
+            raise CorruptError("an entry of the index block holds no block handle", path=self.path)
+        if problem == _PAST_END:
+            self._check_handle(offset, size)
+        if problem:
+            raise CorruptError(
+                "a block is listed twice, or lies over the one before or behind it", path=self.path, offset=offset
+            )
+        return offset, size
 
     def check_bounds(self, number: int, first: bytes, last: bytes) -> None:
         """Whether a block's first and last key lie where the index block says.
@@ -187,12 +251,14 @@ class Table:
         return self._handle(number)
 
     def is_compressed(self, number: int) -> bool:
-        """Whether data block `number` says that it is compressed; it is not checked.
+        """Whether data block `number` says that it is compressed; it is not checked, but as far as it was read.
 
         Raises:
             CorruptError: its handle cannot be right.
         """
         offset, size = self._handle(number)
+        if offset in self._mended:
+            return self._mended[offset][1] != 0
         return self._file.pread(offset + size, 1) != b"\0"
 
     def check_block(
@@ -208,7 +274,11 @@ class Table:
             CorruptError: its handle cannot be right.
             Cancelled: `cancel` was set.
         """
-        offset, size = self._handle(number)
+        self._check_contents(*self._handle(number), cancel, advance)
+
+    def _check_contents(
+        self, offset: int, size: int, cancel: threading.Event | None, advance: Callable[[int], None] | None
+    ) -> None:
         crc = 0
         for start in range(0, size, _PIECE):
             check_cancel(cancel)
@@ -216,10 +286,9 @@ class Table:
             crc = crc32c(piece, crc)
             if advance is not None:
                 advance(len(piece))
-        kind, stored = struct.unpack("<cI", self._file.pread(offset + size, TRAILER_SIZE))
-        computed = mask(crc32c(kind, crc))
-        if computed != stored:
-            raise self._mismatch(offset, size, stored, computed)
+        kind, stored = _TRAILER.unpack(self._file.pread(offset + size, TRAILER_SIZE))
+        if proven_type(crc, kind, stored) is None:
+            raise self._mismatch(offset, size, stored, mask(crc32c(bytes((kind,)), crc)))
 
     def _mismatch(self, offset: int, size: int, stored: int, computed: int) -> ChecksumError:
         return ChecksumError(
@@ -239,7 +308,7 @@ class Table:
             CorruptError, ChecksumError: as `read_block`, at the first block that is damaged.
             Cancelled: `cancel` was set.
         """
-        for number in range(len(self._handles)):
+        for number in range(self.block_count):
             check_cancel(cancel)
             yield from zip(*self.read_block(number), strict=True)
 
@@ -250,34 +319,62 @@ class Table:
             CorruptError, ChecksumError: that block is damaged.
         """
         number = self.find_block(key)
-        if number == len(self._handles):
+        if number == self.block_count:
             return None
         keys, values = self.read_block(number)
         at = bisect_left(keys, key)
         return values[at] if at < len(keys) and keys[at] == key else None
 
-    def _read_handles(self, values: list[bytes]) -> list[tuple[int, int] | CorruptError]:
-        """Offset and size of every data block, or what is wrong with its handle."""
-        handles: list[tuple[int, int] | CorruptError] = []
-        free = 0
+    def _read_handles(self, values: list[bytes]) -> tuple[array[int], array[int], bytearray]:
+        """Offset and size of every data block, and what is wrong with its handle, 0 for nothing."""
+        offsets, sizes, problems = array("Q"), array("Q"), bytearray()
         for value in values:
+            offset = size = problem = 0
             try:
-                offset, position = read_varint(value, 0, len(value), 64, self._fail_handle)
-                size, _ = read_varint(value, position, len(value), 64, self._fail_handle)
-                self._check_handle(offset, size)
-                if offset < free:
-                    raise CorruptError(
-                        "a block is listed twice, or lies over the block before it", path=self.path, offset=offset
-                    )
-            except CorruptError as error:
-                handles.append(error)
-                continue
-            free = offset + size + TRAILER_SIZE
-            handles.append((offset, size))
-        return handles
+                offset, position = read_varint(value, 0, len(value), 64, _no_handle)
+                size, _ = read_varint(value, position, len(value), 64, _no_handle)
+                if offset + size + TRAILER_SIZE > self._file.size - FOOTER_SIZE:
+                    problem = _PAST_END
+            except CorruptError:
+                problem = _NO_HANDLE
+            offsets.append(offset)
+            sizes.append(size)
+            problems.append(problem)
+        left = _MAX_COMPARED
+        matches: dict[tuple[int, int], bool] = {}
 
-    def _fail_handle(self, what: str, _: int) -> ModelError:
-        return CorruptError(f"an entry of the index block holds no block handle: {what}", path=self.path)
+        def is_good(number: int) -> bool:
+            """Whether the handle leads to a block that matches its checksum; False beyond what is read for that."""
+            nonlocal left
+            place = (offsets[number], sizes[number])
+            if place not in matches:
+                readable = place[1] + TRAILER_SIZE <= left
+                left -= place[1] + TRAILER_SIZE if readable else 0
+                matches[place] = readable and self._matches(*place)
+            return matches[place]
+
+        taken: list[int] = []
+        for number, problem in enumerate(problems):
+            if problem:
+                continue
+            good = True
+            while taken and offsets[number] < offsets[taken[-1]] + sizes[taken[-1]] + TRAILER_SIZE:
+                good = is_good(number)
+                if not good or is_good(taken[-1]):
+                    problems[number] = _OVERLAP
+                    good = False
+                    break
+                problems[taken.pop()] = _OVERLAP
+            if good:
+                taken.append(number)
+        return offsets, sizes, problems
+
+    def _matches(self, offset: int, size: int) -> bool:
+        try:
+            self._check_contents(offset, size, None, None)
+        except ModelError:
+            return False
+        return True
 
     def _check_handle(self, offset: int, size: int) -> None:
         end = self._file.size - FOOTER_SIZE
@@ -288,17 +385,17 @@ class Table:
                 offset=offset,
             )
 
-    def _decode(self, offset: int, size: int, limit: int) -> tuple[list[bytes], list[bytes]]:
+    def _decode(self, offset: int, size: int, limit: int, room: int) -> tuple[list[bytes], list[bytes]]:
         data, kind, error = self._contents(offset, size, limit)
         if error is not None:
-            raise error
+            raise error.without_traceback()
 
         def fail(what: str, position: int) -> ModelError:
             if kind == 0:
                 return CorruptError(what, path=self.path, offset=offset + position)
             return CorruptError(f"{what} (byte {position:,} of the decompressed block)", path=self.path, offset=offset)
 
-        return decode_block(data, self.room, fail)
+        return decode_block(data, room, fail)
 
     def _contents(self, offset: int, size: int, limit: int) -> tuple[bytes, int, ChecksumError | None]:
         """A block's decompressed bytes, its compression type, and what is wrong with its checksum, if anything."""
@@ -308,13 +405,19 @@ class Table:
                 f"a block has {size:,} bytes, more than the {limit:,} that are read", path=self.path, offset=offset
             )
         data = self._file.pread(offset, size)
-        kind, stored = struct.unpack("<BI", self._file.pread(offset + size, TRAILER_SIZE))
-        computed = mask(crc32c(bytes((kind,)), crc32c(data)))
+        kind, stored = _TRAILER.unpack(self._file.pread(offset + size, TRAILER_SIZE))
+        crc = crc32c(data)
+        proven = proven_type(crc, kind, stored)
         error = None
-        if computed != stored:
-            error = self._mismatch(offset, size, stored, computed)
+        if proven is None:
+            error = self._mismatch(offset, size, stored, mask(crc32c(bytes((kind,)), crc)))
             if kind != 0:
-                raise error
+                raise error.without_traceback()
+        elif proven != kind:
+            self._mended[offset] = (kind, proven)
+            kind = proven
+        else:
+            self._mended.pop(offset, None)
         if kind == 1:
             data = self._decompress(data, offset, limit)
         elif kind != 0:

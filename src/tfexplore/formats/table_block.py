@@ -8,13 +8,15 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable
 from itertools import pairwise
 
 from tfexplore.errors import CorruptError, ModelError
 
-# ENTRY_COST is what Python needs for an entry beside the characters of its key.
+# What Python needs for a name beside its characters, and for a key with its value, both of bytes.
 ENTRY_COST = 64
+DECODED_COST = 144
 
 _U32 = struct.Struct("<I")
 
@@ -42,7 +44,7 @@ def decode_block(data: bytes, room: int, fail: Fail) -> tuple[list[bytes], list[
 
     Args:
         data: the block's bytes without the trailer.
-        room: how many bytes the decoded keys may take, at `ENTRY_COST` each beside their characters.
+        room: how many bytes the decoded keys may take, at `DECODED_COST` each beside their characters.
         fail: makes the error to raise, from what is wrong and a position in `data`.
     """
     size = len(data)
@@ -72,10 +74,10 @@ def decode_block(data: bytes, room: int, fail: Fail) -> tuple[list[bytes], list[
             value_size, position = read_varint(data, position, end, 32, fail)
         key_end = position + suffix
         after = key_end + value_size
-        room -= shared + suffix + ENTRY_COST
+        room -= shared + suffix + DECODED_COST
         if shared > key_size or after > end or room < 0:
             if room < 0 and shared <= key_size and after <= end:
-                raise fail("the keys take far more memory than a file of this size should ask for", entry)
+                raise fail("the keys of a block take more memory than is given to them", entry)
             raise fail(
                 f"an entry says {shared:,} shared, {suffix:,} key and {value_size:,} value bytes, "
                 f"but the key before has {key_size:,} and {max(end - position, 0):,} are left",
@@ -117,6 +119,8 @@ def _check_restarts(data: bytes, end: int, count: int, unshared: list[int], fail
 def salvage_entries(data: bytes, low: bytes | None, high: bytes, room: int) -> tuple[list[bytes], list[bytes]]:
     """What can be read of a damaged block's entries: from each restart point on, up to the first that cannot be.
 
+    Keys must rise: of those that do not, the fewest are left out.
+
     Args:
         data: the block's bytes without the trailer.
         low, high: every key must come after the one and not after the other.
@@ -144,19 +148,37 @@ def salvage_entries(data: bytes, low: bytes | None, high: bytes, room: int) -> t
                 shared, position = read_varint(data, position, stop, 32, fail)
                 suffix, position = read_varint(data, position, stop, 32, fail)
                 value_size, position = read_varint(data, position, stop, 32, fail)
-                room -= shared + suffix + ENTRY_COST
+                room -= shared + suffix + DECODED_COST
                 if shared > len(key) or position + suffix + value_size > stop or room < 0:
                     break
                 key = key[:shared] + data[position : position + suffix]
                 position += suffix
-                after = keys[-1] if keys else low
-                if (after is None or key > after) and key <= high:
+                if (low is None or key > low) and key <= high:
                     keys.append(key)
                     values.append(data[position : position + value_size])
                 position += value_size
         except CorruptError:
             continue
-    return keys, values
+    rising = _longest_rising(keys)
+    return [keys[place] for place in rising], [values[place] for place in rising]
+
+
+def _longest_rising(keys: list[bytes]) -> list[int]:
+    """Places of the most keys that rise strictly, in n log n."""
+    lasts: list[bytes] = []  # by length, the smallest key that ends a rising row
+    ends: list[int] = []  # where that key is
+    before: list[int] = []  # the place before each key in its row, or -1
+    for place, key in enumerate(keys):
+        at = len(lasts) if not lasts or key > lasts[-1] else bisect_left(lasts, key)
+        before.append(ends[at - 1] if at else -1)
+        lasts[at : at + 1] = [key]
+        ends[at : at + 1] = [place]
+    row = []
+    place = ends[-1] if ends else -1
+    while place >= 0:
+        row.append(place)
+        place = before[place]
+    return row[::-1]
 
 
 def find_in_block(data: bytes, key: bytes) -> bytes | None:

@@ -47,6 +47,7 @@ _MAX_DAMAGE = 100
 # Messages that are read: an empty one has two bytes in binary form, the least of a writer's (a `dim`) has four.
 _MIN_MESSAGES, _BYTES_PER_MESSAGE = 1_000_000, 3
 _HOPELESS = 1000  # so many damaged places before anything good: it is something else
+_MAX_DAMAGED_IN_A_ROW = 10_000
 
 # A field as printers write it, up to its value or its opening brace, or a closing brace.
 _USUAL = re.compile(
@@ -144,8 +145,9 @@ class _Reader:
         self.num_damaged = 0
 
     def read(self) -> None:
-        """Reads the whole text."""
+        """Reads the whole text, or up to where nothing can be made of it any more."""
         more = True
+        size = in_a_row = 0  # what is written so far, and the damaged places since that became more
         while more:
             self._current, self._next = None, "garbage"
             self._read_usual()
@@ -156,6 +158,15 @@ class _Reader:
             except FieldError as error:
                 self._recover(str(error))
                 if self.num_damaged >= _HOPELESS and not self.out:
+                    return
+                in_a_row = in_a_row + 1 if len(self.out) == size else 0
+                size = len(self.out)
+                if in_a_row >= _MAX_DAMAGED_IN_A_ROW:
+                    line = self._source.line
+                    what = f"{in_a_row:,} places in a row cannot be read, and from here on nothing is"
+                    self.damage[_MAX_DAMAGE - 1 :] = [CorruptError(f"line {line:,}: {what}", path=self._path)]
+                    self._leave(None)
+                    self._close_down_to(0)
                     return
         if self._around:
             self._report("the text ends before its braces are closed, so that what follows is missing")

@@ -11,9 +11,9 @@ from tfexplore.formats.table import Table, is_table
 from tfexplore.formats.table_block import read_varint
 
 MAX_SHARDS = 100_000
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
+_SHARD = re.compile(r"-([0-9]{5})-of-([0-9]{5})\Z")
 # A `checkpoint` file names the shards of one by a pattern: `export-?????-of-00002`.
-_ANY_SHARD = re.compile(r"-(\d{5}|\?{5})-of-\d{5}$")
+_ANY_SHARD = re.compile(r"-(?:[0-9]{5}|\?{5})-of-([0-9]{5})\Z")
 # A compressed block of more bytes is not looked into.
 _MAX_BLOCK = 64 << 20
 # How much of a block is looked at to tell what a file is.
@@ -33,15 +33,22 @@ def shard_files(prefix: str) -> list[str]:
     """
     if prefix_of(prefix) == prefix and is_v1_file(prefix):
         return [prefix]
-    meant = int(prefix[-5:]) if prefix_of(prefix) != prefix else None
+    given = _ANY_SHARD.search(prefix)
+    meant = int(given[1]) if given is not None else None
     prefix = prefix_of(prefix)
     folder, base = os.path.split(prefix)
     try:
-        names = sorted(name for name in os.listdir(folder or ".") if _SHARD.search(name) and prefix_of(name) == base)
+        names = os.listdir(folder or ".")
     except (OSError, ValueError):
         return []
-    for count in sorted({int(name[-5:]) for name in names}, key=lambda count: (count != meant, -count)):
-        ours = [name for name in names if int(name[-5:]) == count and int(name[-14:-9]) < count]
+    sets: dict[int, list[str]] = {}
+    for name in sorted(names):
+        match = _SHARD.search(name)
+        if match is not None and name[: match.start()] == base:
+            ours = sets.setdefault(int(match[2]), [])
+            if int(match[1]) < int(match[2]):
+                ours.append(name)
+    for count, ours in sorted(sets.items(), key=lambda found: (found[0] != meant, -found[0])):
         if count <= MAX_SHARDS and any(is_v1_file(os.path.join(folder, name)) for name in ours):
             return [f"{prefix}-{shard:05d}-of-{count:05d}" for shard in range(count)]
     return []

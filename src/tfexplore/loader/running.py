@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfexplore.core.natural import natural_key
 from tfexplore.core.outputs import Latency, Output, latency
 from tfexplore.errors import UsageError
 from tfexplore.runtime.arrays import pack, to_array, to_tensor
-from tfexplore.runtime.client import Runtime
+from tfexplore.runtime.client import Runtime, files_of
+from tfexplore.runtime.process import absolute, reading
 from tfexplore.runtime.records import About, Call, Event, Options
 
 if TYPE_CHECKING:
@@ -52,7 +55,9 @@ class Runner:
         **client: Any,
     ) -> None:
         self.target = target
-        self.runtime = Runtime(options, **client)
+        # It may read the model from the start: a child that gets another right is another child.
+        paths = files_of(os.path.abspath(target.path), target.checkpoint and os.path.abspath(target.checkpoint))
+        self.runtime = Runtime(reading(absolute(options), paths), **client)
         self.loaded: dict[str, Any] | None = None
         self._on_event = on_event
         self._on_ready = on_ready
@@ -101,10 +106,8 @@ class Runner:
 
         known = await self.functions(timeout)
         if path not in known:
-            listed = ", ".join(map(text.label, sorted(known)[:12])) or "none"
-            raise UsageError(
-                f"there is no function {text.label(path)} to call{near(path, sorted(known))}; the model has: {listed}"
-            )
+            others = near(path, sorted(known)) or "; the model has none"
+            raise UsageError(f"there is no function {text.label(path)} to call{others}")
         return known[path]
 
     async def call(self, plan: Plan, *, repeat: int = 0, timeout: float | None = None) -> Answer:
@@ -120,9 +123,12 @@ class Runner:
         call = _call(plan, repeat)
         await self.load(timeout)
         result = await self.runtime.call(call, timeout=timeout, on_event=self._on_event)
-        outputs = tuple(Output(tensor.name, tensor.dtype, to_array(tensor)) for tensor in result.tensors)
+        outputs = [Output(tensor.name, tensor.dtype, to_array(tensor)) for tensor in result.tensors]
+        if plan.function is None and not plan.fetches:
+            # TensorFlow gives a signature's outputs in another order each time that it loads it.
+            outputs.sort(key=lambda output: natural_key(output.name))
         measured = result.value.get("latency_ms", {})
-        return Answer(outputs, latency(measured.get("repeats", []), float(measured.get("first", 0.0))))
+        return Answer(tuple(outputs), latency(measured.get("repeats", []), float(measured.get("first", 0.0))))
 
     def cancel(self) -> None:
         """Cancels what runs."""

@@ -128,7 +128,7 @@ class Runtime:
         """
         path, checkpoint = _absolute(path), None if checkpoint is None else _absolute(checkpoint)
         params = {"path": path, "form": form, "tags": tag_set, "loader": loader, "checkpoint": checkpoint}
-        await self._open_to([path] if checkpoint is None else [path, os.path.dirname(checkpoint)])
+        await self._open_to(files_of(path, checkpoint))
         self._model, self._model_is_in = params, None
         return (await _last(self.request("load", params, timeout=timeout), on_event)).value
 
@@ -409,6 +409,11 @@ class Runtime:
             self._set("dead")
         else:
             self._set("idle")
+
+
+def files_of(path: str, checkpoint: str | None) -> list[str]:
+    """What the child has to read to load a model."""
+    return [path] if checkpoint is None else [path, os.path.dirname(checkpoint)]
 
 
 def _absolute(path: str) -> str:

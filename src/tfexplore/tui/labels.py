@@ -109,6 +109,8 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
         facts_room = max(0, room - 2 - text.width(name))
         facts = facts if facts_cells <= facts_room else text.take(facts, max(0, facts_room - 1)) + text.ELLIPSIS
         facts = facts if facts_room > 1 else ""
+    elif item.kind == "note" and name_cells > room > 1:
+        name = text.take(name, room - 1) + text.ELLIPSIS  # a sentence is read from its beginning
     elif not facts:
         name = text.shorten(name, max(1, room))
     style = {"note": "note", "section": "section", "model": "section", "folder": "section"}.get(item.kind, "name")

@@ -129,7 +129,8 @@ def flatten(value: Any, prefix: str = "", depth: int = 0) -> list[tuple[str, Any
     if isinstance(value, tf.IndexedSlices):
         return _parts(prefix, [(part, getattr(value, part)) for part in ("indices", "values")])
     if isinstance(value, Mapping):
-        items = [(str(name), part) for name, part in value.items()]
+        # A restored function has its dicts in no order of their own.
+        items = sorted(((str(name), part) for name, part in value.items()), key=lambda item: item[0])
     elif isinstance(value, (list, tuple)):
         fields = getattr(value, "_fields", range(len(value)))
         items = [(str(name), part) for name, part in zip(fields, value)]
