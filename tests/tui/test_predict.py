@@ -72,7 +72,7 @@ async def test_a_run_by_keyboard(model: Path, size: tuple[int, int], monkeypatch
         assert run.answer.latency == (1.5, 0.5, 0.5, 0.5)
         await driver.until(lambda: "run 1: serving_default" in driver.text)
         assert "1 done 1.5 ms, p50 0.50 ms" in driver.text
-        assert "runtime: idle" in driver.text
+        await driver.until(lambda: "runtime: idle" in driver.text)  # the functions are asked for behind it
         assert steps[0] == "starting the child"
         assert steps[-1] == "first call"
         assert "the stand-in loads nothing" in run.notes
@@ -201,7 +201,7 @@ async def test_a_child_that_dies_says_its_last_words(model: Path) -> None:
         run = await driver.run("died")
         assert "SIGSEGV" in run.problem
         await driver.until(lambda: "I am about to fall" in driver.text)
-        assert "runtime: dead" in driver.text
+        await driver.until(lambda: "runtime: dead" in driver.text)
         await driver.call("serving_default")
         await driver.run()
         assert stand_ins()
