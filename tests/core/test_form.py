@@ -165,7 +165,16 @@ def test_tensors_by_name(defaults: Model) -> None:
     assert made.plan is not None
     assert made.plan.fetches == ("y", "z:0")
     assert made.plan.arrays["w:0"].tolist() == [1, 2]
+    assert "w" not in made.plan.arrays  # its tensor is fed, whatever the model has for it
     same(made, by_command(defaults, as_command(defaults, made, whole, values)))
+    fed = {**values, "feed:1": "x=[[1, 2, 3]]", **by_name(whole, x="")}
+    whole = made_form(defaults, "tensors by name", fed)
+    made = make_call(defaults, whole, fed)
+    assert made.plan is not None
+    assert made.plan.arrays.keys() == {"w:0", "x:0"}
+    same(made, by_command(defaults, as_command(defaults, made, whole, fed)))
+    twice = make_call(defaults, whole, {**fed, **by_name(whole, x="zeros")})
+    assert "are both given" in next(iter(twice.errors.values()))
     values = {"signature": "", "fetch:0": "z", "feed:0": "w=[1, 2]", "fetch:1": "nope", "feed:1": "w"}
     whole = made_form(defaults, "tensors by name", values)
     assert whole.signature is None

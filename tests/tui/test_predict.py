@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ from core.saved_model_writer import (
     user_object,
     write_saved_model,
 )
-from runtime.conftest import STAND_IN
 from tfexplore.loader.run_options import RunOptions
 from tfexplore.runtime import client
 from tfexplore.runtime.records import Sandbox
@@ -36,24 +33,10 @@ from tfexplore.tui.screens.trust import TrustScreen
 from tfexplore.tui.topics import Tab
 from tfexplore.tui.widgets.call_list import CallList
 from tfexplore.tui.widgets.field_input import FieldInput
-from tfexplore.tui.widgets.form_list import FormList
 from tfexplore.tui.widgets.run_list import RunList
-from tui.driving import RANKER, Driver, explorer
+from tui.driving import RANKER, explorer
 from tui.hostile import write_hostile_model
-
-STAND_INS = RunOptions(script=STAND_IN)
-
-
-def stand_ins() -> list[int]:
-    """The processes that run the stand-in child, launchers included."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            if entry.isdigit() and STAND_IN.encode() in Path(f"/proc/{entry}/cmdline").read_bytes():
-                found.append(int(entry))
-        except OSError:
-            continue
-    return found
+from tui.predicting import STAND_INS, Tabbed, predicting, stand_ins
 
 
 @pytest.fixture
@@ -64,76 +47,6 @@ def model(tmp_path: Path) -> Path:
     signatures = dict.fromkeys((b"serving_default", b"deaf", b"fail", b"falls", b"late", b"silent"), one)
     objects = object_graph([user_object([])])
     return write_saved_model(tmp_path / "m", meta_graph(nodes=nodes, signatures=signatures, objects=objects))
-
-
-class Tabbed(Driver):
-    """A driver on the Predict tab."""
-
-    @property
-    def predict(self) -> Predict:
-        found = self.session.predict
-        assert found is not None
-        return found
-
-    @property
-    def form(self) -> FormList:
-        return self.app.query_one(FormList)
-
-    async def call(self, title: str) -> None:
-        """Chooses what is called."""
-        number = [one.title for one in self.predict.choices].index(title)
-        self.app.query_one(CallList)._move(number)
-        await self.until(lambda: self.predict.choice == number and self.predict.form is not None)
-
-    async def go_to_model(self, label: str) -> None:
-        """Opens a model of the list."""
-        await self.go_to(label)
-        await self.press("enter")
-        await self.until(lambda: self.session.entered is not None and self.title is not None)
-
-    async def go(self, name: str) -> None:
-        """Goes to a row of the form."""
-        assert self.predict.form is not None
-        row = [field.name for field in self.predict.form.fields].index(name)
-        self.form.focus()
-        self.predict.move_to(row)
-        self.predict._tell()
-        await self.until(lambda: self.form.has_focus)
-
-    async def write(self, name: str, value: str) -> None:
-        """Writes a row by keyboard."""
-        await self.go(name)
-        await self.press("enter")
-        await self.until(lambda: self.app.query(FieldInput) and self.app.query_one(FieldInput).has_focus)
-        await self.press("backspace", *value, "enter")
-        await self.until(lambda: not self.app.query(FieldInput))
-        await self.until(lambda: self.session.loader.tasks.running == 0)
-
-    async def run(self, status: str = "done") -> Any:
-        """Runs what the form holds, to its end."""
-        number = self.predict.runs[0].number + 1 if self.predict.runs else 1
-        await self.press("ctrl+r")
-        runs = self.predict.runs
-        await self.until(lambda: bool(runs) and runs[0].number == number and runs[0].is_over)
-        run = self.predict.runs[0]
-        assert run.status == status, run.problem
-        await self.until(lambda: self.predict.current is None)
-        await self.until(lambda: self.session.loader.tasks.running == 0)
-        return run
-
-
-@asynccontextmanager
-async def predicting(
-    path: Path, size: tuple[int, int] = (120, 40), options: RunOptions = STAND_INS, key: str = "2"
-) -> AsyncIterator[Tabbed]:
-    async with explorer(path, size, options) as driver:
-        tabbed = Tabbed(driver.app, driver.pilot)
-        assert tabbed.session.predict is None  # nothing is made before somebody asks
-        await tabbed.press(key)
-        await tabbed.until(lambda: tabbed.session.predict is not None and tabbed.predict.form is not None)
-        await tabbed.until(lambda: bool(tabbed.app.query(FormList)) and "Inputs of" in tabbed.text)
-        yield tabbed
-    assert stand_ins() == []
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -159,7 +72,7 @@ async def test_a_run_by_keyboard(model: Path, size: tuple[int, int], monkeypatch
         assert run.answer.latency == (1.5, 0.5, 0.5, 0.5)
         await driver.until(lambda: "run 1: serving_default" in driver.text)
         assert "1 done 1.5 ms, p50 0.50 ms" in driver.text
-        assert "runtime: idle" in driver.text
+        await driver.until(lambda: "runtime: idle" in driver.text)  # the functions are asked for behind it
         assert steps[0] == "starting the child"
         assert steps[-1] == "first call"
         assert "the stand-in loads nothing" in run.notes
@@ -288,7 +201,7 @@ async def test_a_child_that_dies_says_its_last_words(model: Path) -> None:
         run = await driver.run("died")
         assert "SIGSEGV" in run.problem
         await driver.until(lambda: "I am about to fall" in driver.text)
-        assert "runtime: dead" in driver.text
+        await driver.until(lambda: "runtime: dead" in driver.text)
         await driver.call("serving_default")
         await driver.run()
         assert stand_ins()

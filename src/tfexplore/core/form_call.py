@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import threading
@@ -99,6 +100,8 @@ def _checked(whole: Form, field: Field, values: Mapping[str, str], cancel: Cance
     if field.kind == form.INPUT:
         assert field.info is not None
         if not given and whole.signature is not None and field.info.name in whole.signature.defaults:
+            return None
+        if not given and field.info.tensor in _fed(whole, values):
             return None
         if not given:
             raise UsageError(f"{called(field.info)} is missing: write JSON, @FILE, zeros, ones or random")
@@ -198,12 +201,30 @@ def _is_rows(given: str) -> bool:
 # -- the call --
 
 
-def _arrays(whole: Form, parts: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays of the signature's inputs, complete."""
+def _fed(whole: Form, values: Mapping[str, str]) -> set[str | None]:
+    """The full names of the tensors that are fed by name, of those that there are."""
+    found: set[str | None] = set()
+    for field in whole.fields:
+        name = values.get(field.key, "").partition("=")[0] if field.kind == form.FEED else ""
+        if name:
+            with contextlib.suppress(UsageError):
+                found.add(find_tensor(whole.choice.meta_graph.graph, name, None).name)
+    return found
+
+
+def _arrays(whole: Form, values: Mapping[str, str], parts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of the signature's inputs, complete but for those whose tensors are fed by name."""
     assert whole.signature is not None
     found: dict[str, np.ndarray] = {}
+    fed = _fed(whole, values)
+    left_out: set[str] = set()
     for field in whole.fields:
         if field.info is None or field.kind == form.FEATURE:
+            continue
+        if field.info.tensor in fed:
+            if values.get(field.key):
+                raise UsageError(f"{called(field.info)} and the tensor that it feeds are both given: empty one of them")
+            left_out.add(field.info.name)
             continue
         array = parts[field.key]
         if array is None and field.kind == form.EXAMPLES:
@@ -211,7 +232,9 @@ def _arrays(whole: Form, parts: Mapping[str, Any]) -> dict[str, np.ndarray]:
             array = _example(whole, field, parts, field.info, field.spec)
         if array is not None:
             found[field.info.name] = array
-    return inputs.complete(whole.signature, found)
+    known = {**whole.signature.defaults, **dict.fromkeys(left_out, b"")}
+    found = inputs.complete(whole.signature._replace(defaults=known), found)
+    return {**defaults(whole.signature, whole.choice.meta_graph.path, [*found, *left_out]), **found}
 
 
 def _example(whole: Form, field: Field, parts: Mapping[str, Any], info: TensorInfo, spec: InputSpec) -> np.ndarray:
@@ -235,11 +258,8 @@ def _plan(model: Model, whole: Form, values: Mapping[str, str], parts: Mapping[s
     meta_graph = choice.meta_graph
     if choice.kind == form.BY_FUNCTION:
         assert whole.trace is not None
-        return Plan(None, choice.name, (), None, _arrays(whole, parts), arguments(choice.name, whole.trace))
-    made = None
-    if whole.signature is not None:
-        made = _arrays(whole, parts)
-        made = {**defaults(whole.signature, meta_graph.path, made), **made}
+        return Plan(None, choice.name, (), None, _arrays(whole, values, parts), arguments(choice.name, whole.trace))
+    made = _arrays(whole, values, parts) if whole.signature is not None else None
     if choice.kind == form.BY_SIGNATURE:
         return Plan(choice.name, None, (), None, made or {})
     fetches = [parts[field.key] for field in whole.fields if field.kind == form.FETCH and parts[field.key]]
@@ -276,6 +296,8 @@ def command_line(model: Model, target: Target, whole: Form, values: Mapping[str,
     parsed = [field for field in whole.fields if field.kind == form.EXAMPLES]
     for field in whole.fields:
         given = value_of(field, values)
+        if field.kind in (form.INPUT, form.EXAMPLES) and field.name not in plan.arrays:  # its tensor is fed by name
+            continue
         if field.kind == form.EXAMPLES and (not given or _is_rows(given) or given.startswith(RECORDS)):
             if len(parsed) > 1 or choice.kind == form.BY_FUNCTION:  # --example knows one input, of a signature
                 words += ["--input", f"{field.name}={json.dumps(_plain(plan.arrays[field.name]))}"]
