@@ -54,7 +54,8 @@ def call(number, name, header, body):
 
 def work(number, method, params, body, header):
     if method == "load":
-        answer(number, {"loader": "v2", "because": None, "signatures": [], "notes": ["the stand-in loads nothing"]})
+        loaded = {"loader": "v2", "because": None, "signatures": [], "notes": ["the stand-in loads nothing"]}
+        answer(number, {**loaded, "params": params})
     elif method == "describe":
         x = {"tensor": {"name": "x", "dtype": "float32", "shape": [None]}}
         traces = [{"args": [x, {"value": training}], "kwargs": {}, "outputs": x} for training in (True, False)]
@@ -64,8 +65,6 @@ def work(number, method, params, body, header):
     elif method == "echo":
         send({"type": "progress", "id": number, "what": "echoing", "done": 1, "total": 2})
         answer(number, {"params": params, "pid": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ)})
-    elif method == "load":
-        answer(number, {"loader": "v2", "because": None, "signatures": [], "notes": [], "params": params})
     elif method == "body":
         tensors = [{"name": "x", "dtype": "uint8", "shape": [len(body)], "bytes": len(body)}]
         send({"type": "result", "id": number, "value": {}, "tensors": tensors}, body)
