@@ -15,6 +15,7 @@ import large
 import open_all
 import report
 import scan
+import search
 import show
 import text
 from measure import Unmeasured
@@ -22,6 +23,7 @@ from measure import Unmeasured
 BENCHMARKS = {
     "show": show,
     "scan": scan,
+    "search": search,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,
