@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.saved_model_writer import (
@@ -67,7 +67,10 @@ names_of_all_kinds = st.lists(
 
 @given(names_of_all_kinds, st.lists(st.text(alphabet="aB/_é\\x", min_size=1, max_size=3), min_size=1, max_size=3))
 def test_words_are_found_as_a_loop_finds_them(names: list[str], words: list[str]) -> None:
-    query = parse(" ".join(words))
+    try:
+        query = parse(" ".join(words))
+    except UsageError:  # `/(/` and the like
+        assume(False)
     assert len(query.words) == len(words) - sum(len(word) > 2 and word[0] == word[-1] == "/" for word in words)
 
     def fits(name: str) -> bool:
@@ -86,8 +89,8 @@ def test_words_are_found_as_a_loop_finds_them(names: list[str], words: list[str]
 
 expressions = st.one_of(
     st.sampled_from(
-        ["^a", "b$", "^$", "$", "", ".*", "a.b", "[^a]", r"\s", r"\W+", r"\n", "a|^b", r"\bB", r"\B", "(a|B)*/", "(?i)b",
-         "(?s).", r"\Aa", r"b\z", r"\x62", "[[:upper:]]", "é", r"\\x1b", r"\\udcff|\\xff", r"x\C", r"\Qa/\E",
+        ["^a", "b$", "^$", "$", "", ".*", "a.b", "[^a]", r"\s", r"\W+", r"\n", "a|^b", r"\bB", r"\B", "(a|B)*/",
+         "(?i)b", "(?s).", r"\Aa", r"b\z", r"\x62", "[[:upper:]]", "é", r"\\x1b", r"\\udcff|\\xff", r"x\C", r"\Qa/\E",
          "(?-m)^B", ".{2}$", "a\n"]
     ),
     st.text(alphabet="aB/.^$*[]|()é", max_size=6),

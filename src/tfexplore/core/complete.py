@@ -31,15 +31,16 @@ class Names:
         A scope that is the only way to go on is entered. Behind a node's name and a colon the numbers of its outputs
         follow.
         """
-        found = self._next(prefix, limit)
+        enough = max(limit, 2)  # whether a way is the only one shows with the second
+        found = self._next(prefix, enough)
         for _ in range(_MAX_DEPTH):
             if len(found) != 1 or not found[0].endswith("/") or found[0] == prefix:
                 break
-            below = self._next(found[0], limit)
+            below = self._next(found[0], enough)
             if not below:
                 break
             found = below
-        return found or self._numbered(prefix, limit)
+        return found[:limit] or self._numbered(prefix, limit)
 
     def _next(self, prefix: str, limit: int) -> list[str]:
         names, found = self._names, list[str]()
@@ -53,7 +54,8 @@ class Names:
                 found.append(name)
                 position = bisect_right(names, name, position)
                 continue
-            found.append(name[: slash + 1])
+            if found[-1:] != [name[: slash + 1]]:  # a name may end with the slash
+                found.append(name[: slash + 1])
             position = bisect_left(names, name[:slash] + "0", position)  # "0" follows "/" in ASCII
         return found
 

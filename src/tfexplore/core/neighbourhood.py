@@ -2,13 +2,13 @@
 
 Beside the node where there is room, producers on its left; else above and below it:
 
-    ┌─ float32 [?, 3] ── x  Placeholder
-    ├─ float32 [3, 4] ── w  ReadVariableOp
+     ┌─ float32 [?, 3] ── x  Placeholder
+     ├─ float32 [3, 4] ── w  ReadVariableOp
     ┌┴─────────────┐
     │ dense/MatMul │
     │ MatMul       │
     └┬─────────────┘
-    └─ float32 [?, 4] ── relu  Relu
+     └─ float32 [?, 4] ── relu  Relu
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def neighbours(
 def _carries(tensor: Tensor | None) -> str:
     if tensor is None:
         return "not known"
-    shape = format_shape(tensor.shape) if tensor.shape_stored else "(shape not stored)"
+    shape = format_shape(tensor.shape) if tensor.shape_stored else "not stored"
     return f"{dtypes.name(tensor.dtype)} {shape}"
 
 
@@ -135,7 +135,7 @@ def _stacked(found: Neighbours, width: int) -> list[Row]:
     inputs = _lines(found.producers, found.more_producers, width, "nothing goes in")
     for number, (line, edge) in enumerate(inputs):
         mark = " " if not found.producers else "┌" if not number else "├"
-        rows.append(Row(f"{mark}{line}", left=edge))
+        rows.append(Row(f" {mark}{line}", left=edge))
     box = _box(found, width)
     if found.producers:
         box[0] = f"{box[0][0]}┴{box[0][2:]}"
@@ -145,7 +145,7 @@ def _stacked(found: Neighbours, width: int) -> list[Row]:
     outputs = _lines(found.consumers, found.more_consumers, width, "nobody takes it")
     for number, (line, edge) in enumerate(outputs):
         mark = " " if not found.consumers else "└" if number == len(outputs) - 1 else "├"
-        rows.append(Row(f"{mark}{line}", right=edge))
+        rows.append(Row(f" {mark}{line}", right=edge))
     return rows
 
 
@@ -158,10 +158,10 @@ def _lines(edges: Sequence[Edge], more: int, width: int, nothing: str) -> list[t
         line = _line(edge)
         flows = text.shorten(edge.carries, carries)
         filler = line * (carries - text.width(flows) + 2)
-        lines.append((f"{line} {flows} {filler} {_end(edge, width - carries - 7)}", number))
+        lines.append((f"{line} {flows} {filler} {_end(edge, width - carries - 8)}", number))
     if more > 0:
         lines.append((f"─ … {more:,} more", None))
-    return lines or [(f" {nothing}", None)]
+    return lines or [(nothing, None)]
 
 
 def _beside(found: Neighbours, width: int) -> list[Row]:

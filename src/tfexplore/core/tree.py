@@ -187,15 +187,13 @@ def _features(spec: InputSpec) -> Children:
 
 
 def _variables(meta_graph: MetaGraph) -> Item:
-    found = sorted(meta_graph.variables, key=lambda variable: variable.name)
+    sized = sorted(zip(meta_graph.variables, meta_graph.sizes, strict=True), key=lambda pair: pair[0].name)
+    found = [variable for variable, _ in sized]
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
         return variable_item(meta_graph, found[position], label, below)
 
-    sizes = [
-        (0, 0) if meta_graph.is_used(variable) is False else (variable.parameters, variable.nbytes or 0)
-        for variable in found
-    ]
+    sizes = [size for _, size in sized]
     total = sum(size[0] for size in sizes)
     return _counted(
         "Variables",
