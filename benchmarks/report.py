@@ -97,18 +97,18 @@ def lines(name: str, table: Table) -> Iterator[str]:
     yield ""
     head = ["", table.ours]
     if table.theirs is not None:
-        head += [table.theirs, f"{table.comparison}, pair by pair", "target", ""]
+        head += [table.theirs, f"{table.comparison}, pair by pair"]
+    has_targets = table.theirs is not None or any(row.target for row in table.rows)
+    if has_targets:
+        head += ["target", ""]
     yield _line(head)
     yield _line(["---"] + ["---:"] * (len(head) - 1))
     for row in table.rows:
         cells = [row.what, _spread(row.ours, row.show)]
         if table.theirs is not None:
-            cells += [
-                _spread(row.theirs, row.show),
-                _spread(row.compared, row.show_compared),
-                row.target or "–",
-                "" if row.met is None else ("met" if row.met else "**missed**"),
-            ]
+            cells += [_spread(row.theirs, row.show), _spread(row.compared, row.show_compared)]
+        if has_targets:
+            cells += [row.target or "–", "" if row.met is None else ("met" if row.met else "**missed**")]
         yield _line(cells)
     yield ""
 

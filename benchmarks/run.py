@@ -16,6 +16,7 @@ import open_all
 import predict
 import report
 import scan
+import search
 import show
 import text
 from measure import Unmeasured
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "show": show,
     "scan": scan,
     "predict": predict,
+    "search": search,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,

@@ -10,7 +10,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.cli.output import cell, json_text
-from tfexplore.core.sections import key_row
+from tfexplore.core.sections_stored import key_row
 from tfexplore.core.shapes import format_shape
 from tfexplore.formats import dtypes
 

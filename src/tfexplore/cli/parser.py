@@ -63,7 +63,21 @@ def _show_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")
     parser.add_argument("--function", metavar="NAME", help="a function's body in place of the main graph")
-    parser.add_argument("--match", metavar="REGEX", help="only items whose name this finds")
+    parser.add_argument(
+        "--match",
+        metavar="REGEX",
+        help="only items whose name, as it is printed, this finds; in the syntax of RE2: linear time, no look-around, "
+        "no backreferences",
+    )
+    parser.add_argument(
+        "--search",
+        metavar="QUERY",
+        help="only what fits: words of a name (any case, unless one has a capital), /regex/, op:Conv2D, "
+        "dtype:float32, shape:[?,3], attr:padding=SAME",
+    )
+    parser.add_argument(
+        "--sort", choices=("name", "size", "count"), help="an order: the largest first, names naturally"
+    )
     parser.add_argument(
         "--limit", metavar="N", type=_positive, help="at most N items (default: 200 on a terminal, else all)"
     )
@@ -92,7 +106,7 @@ def _scan_parser() -> argparse.ArgumentParser:
         help="exit with 1 where something of this level (high, medium, note) or a higher one is found",
     )
     parser.add_argument("--tag-set", metavar="TAGS", help="only the MetaGraph with these tags, for instance serve,gpu")
-    parser.add_argument("--match", metavar="REGEX", help="only findings whose op, path or argument this finds")
+    parser.add_argument("--match", metavar="REGEX", help="only findings whose op, path or argument this finds (RE2)")
     parser.add_argument(
         "--limit", metavar="N", type=_positive, help="at most N findings (default: 200 on a terminal, else all)"
     )

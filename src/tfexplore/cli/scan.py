@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfexplore import __version__
 from tfexplore.cli import diagnostics, output
@@ -18,6 +17,9 @@ from tfexplore.core.risky_ops import at_least, highest
 from tfexplore.core.scan import scan
 from tfexplore.core.scan_finding import Argument, Finding
 from tfexplore.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfexplore.core.pattern import Pattern
 
 FOUND = 1
 
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     return FOUND if options.fail_on and level is not None and at_least(level, options.fail_on) else diagnostics.DONE
 
 
-def _matches(finding: Finding, wanted: re.Pattern[str]) -> bool:
+def _matches(finding: Finding, wanted: Pattern) -> bool:
     strings = (value for argument in finding.arguments for value in argument.values or ())
     return any(map(wanted.search, (finding.op or "", finding.kind, *finding.path, *strings)))
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfexplore import __version__
 from tfexplore.cli import diagnostics, output
@@ -14,9 +13,14 @@ from tfexplore.cli.output import Column, cell
 from tfexplore.cli.target import open_target
 from tfexplore.core import text
 from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
-from tfexplore.core.sections import SECTIONS, Options, Section, section
+from tfexplore.core.narrowing import SORTS, Options, Section
+from tfexplore.core.sections import SECTIONS, section
 from tfexplore.core.summary import damage, without_values
 from tfexplore.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfexplore.core.pattern import Pattern
+    from tfexplore.core.query import Query
 
 TERMINAL_LIMIT = 200
 # On a terminal more arguments than this are counted, not listed: a saver has hundreds.
@@ -36,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         function=options.function,
         match=pattern(options.match),
         attrs=options.attrs,
+        search=_query(options.search),
+        sort=options.sort,
     )
     with open_target(options.path, quiet=options.quiet) as model:
         _refuse_idle(model, options.section, narrowed)
@@ -65,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _is_long_list(model: Model, options: argparse.Namespace) -> bool:
     """Whether all keys are asked for where nobody watches: they are written block by block."""
-    wanted = options.section == "keys" and options.match is None and options.limit is None
+    wanted = options.section == "keys" and options.limit is None
+    wanted = wanted and options.match is None and options.search is None and options.sort is None
     return wanted and model.checkpoint is not None and (options.json or not output.is_terminal())
 
 
@@ -110,22 +117,40 @@ def _refuse_idle(model: Model, name: str, options: Options) -> None:
         raise UsageError(f"--attrs goes with nodes, not with {name}")
     if options.match is not None and name in ("summary", "checkpoints"):
         raise UsageError(f"--match goes with lists of names, not with {name}")
+    if options.search is not None and name in ("summary", "checkpoints"):
+        raise UsageError(f"--search goes with lists of names, not with {name}")
+    if options.sort is not None and options.sort not in SORTS.get(name, ()):
+        raise UsageError(_wrong_sort(options.sort, name))
     if options.tag_set is not None and not model.meta_graphs:
         raise UsageError(f"{model.path}: a {model.kind_name} has no tag-sets")
 
 
-def pattern(expression: str | None) -> re.Pattern[str] | None:
+def _wrong_sort(sort: str, name: str) -> str:
+    orders = SORTS.get(name)
+    if orders is None:
+        return f"--sort goes with lists of names, not with {name}"
+    return f"--sort {sort} does not go with {name}, which take {' or '.join(orders)}"
+
+
+def pattern(expression: str | None) -> Pattern | None:
     """What --match asks for.
 
     Raises:
-        UsageError: it is no regular expression.
+        UsageError: it is no regular expression of RE2's, or RE2 is missing.
     """
     if expression is None:
         return None
-    try:
-        return re.compile(expression)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"--match {text.visible(expression)} is no regular expression: {error}") from error
+    from tfexplore.core.pattern import Pattern
+
+    return Pattern(expression)
+
+
+def _query(words: str | None) -> Query | None:
+    if words is None:
+        return None
+    from tfexplore.core.query import parse
+
+    return parse(words)
 
 
 def _head(model: Model, options: argparse.Namespace) -> dict[str, Any]:
@@ -424,6 +449,8 @@ def _write_text(model: Model, options: argparse.Namespace, found: Section, form:
 def _empty(model: Model, options: argparse.Namespace) -> str:
     if options.match is not None:
         return f"no name in {options.section} matches {options.match}"
+    if options.search is not None:
+        return f"nothing in {options.section} fits {options.search}"
     if options.section == "features":
         return "no input of this model is parsed as tf.Examples"
     if model.meta_graphs:

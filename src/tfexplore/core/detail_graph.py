@@ -8,15 +8,17 @@ from typing import Any
 from tfexplore.core import text
 from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
 from tfexplore.core.detail_files import definition_blocks
-from tfexplore.core.detail_stored import stored_blocks
+from tfexplore.core.detail_stored import INFERRED, slot_blocks, stored_blocks
 from tfexplore.core.feature_spec import default_text, input_specs
 from tfexplore.core.functions import Function
 from tfexplore.core.graph import Consumer, Graph, Input, Tensor
 from tfexplore.core.items import Cancel
-from tfexplore.core.joins import CALLS
 from tfexplore.core.meta_graph import MetaGraph
+from tfexplore.core.op_meanings import meaning
+from tfexplore.core.rows import argument_subject
 from tfexplore.core.shapes import format_shape, num_elements
 from tfexplore.core.signatures import TensorInfo
+from tfexplore.core.slots import slots
 from tfexplore.core.subjects import (
     ArgumentSubject,
     AssetSubject,
@@ -25,6 +27,7 @@ from tfexplore.core.subjects import (
     MetaGraphSubject,
     NodeSubject,
     ObjectSubject,
+    OpSubject,
     SignatureSubject,
     Subject,
     TensorInfoSubject,
@@ -38,6 +41,8 @@ from tfexplore.formats.graph_def import Node, called_functions, split_input
 
 # More variables than this behind one node (a call of the whole model) get a block of their own.
 _FEW = 2
+# More functions than this (the branches of a Case) get one too.
+MAX_LISTED_CALLS = 4
 
 
 def meta_graph(subject: MetaGraphSubject, cancel: Cancel) -> Detail:
@@ -139,7 +144,10 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     graph.load(cancel)
     graph.load_edges(cancel)
     found = graph.node(subject.position)
-    lines = [fact("op", found.op)]
+    lines = [fact("op", found.op, OpSubject(owner, graph, subject.function, found.op))]
+    said = meaning(found.op, owner.op_defs.find(found.op))
+    if said is not None:
+        lines.append(Line("does", said))
     outputs = graph.outputs(subject.position)
     if len(outputs) == 1:
         lines += [fact("dtype", dtypes.name(outputs[0].dtype)), Line("shape", _shape(outputs[0]))]
@@ -152,8 +160,14 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     variables = _variable_lines(owner, subject.function, found)
     if len(variables) <= _FEW:
         lines += variables
-    calls = called_functions(found, CALLS[found.op][0]) if found.op in CALLS else []
-    lines += [fact("calls", name, FunctionSubject(owner, name)) for name in calls]
+    # Whatever names functions leads to them: If and While, map and reduce of data sets, gradients.
+    calls = [*dict.fromkeys(called_functions(found, tuple(found.raw_attrs)))]
+    if owner.functions.get(found.op) is not None:
+        calls.insert(0, found.op)
+    links = [fact("calls", name, FunctionSubject(owner, name)) for name in calls if owner.functions.get(name)]
+    links += [fact("calls", f"{name} (missing)") for name in calls if not owner.functions.get(name)]
+    if len(links) <= MAX_LISTED_CALLS:
+        lines += links
     values = {name: found.attr(name) for name in found.raw_attrs}
     num_outputs = graph.num_outputs(found)
     blocks = [
@@ -162,10 +176,29 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
         *block("inputs", _input_lines(subject, graph.inputs(found, MAX_LINES, cancel)), len(found.inputs)),
         *_used_by(subject),
         *(block("variables", variables) if len(variables) > _FEW else []),
+        *(block("calls", links) if len(links) > MAX_LISTED_CALLS else []),
         *definition_blocks(owner, found.name, subject.function, cancel),
         *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
     ]
     return Detail(text.label(found.name), "Node", tuple(blocks))
+
+
+def op(subject: OpSubject, cancel: Cancel) -> Detail:
+    """An op type: what it does, how many nodes have it, and the first of them."""
+    graph, owner = subject.graph, subject.meta_graph
+    graph.load(cancel)
+    positions = graph.nodes_by_op(subject.op)
+    op_def = owner.op_defs.find(subject.op)
+    lines = [fact("nodes", f"{len(positions):,}")]
+    said = meaning(subject.op, op_def)
+    lines.insert(0, Line("does", said or "not known: no OpDef describes it"))
+    if subject.function is not None:
+        lines.append(fact("function", subject.function, FunctionSubject(owner, subject.function)))
+    listed = (
+        fact("", graph.names[position], NodeSubject(owner, graph, subject.function, position))
+        for position in positions[: MAX_LINES + 1]
+    )
+    return Detail(text.label(subject.op), "Op", (Block("", tuple(lines)), *block("nodes", listed, len(positions))))
 
 
 def _shape(tensor: Tensor) -> str:
@@ -193,21 +226,13 @@ def _input_lines(subject: NodeSubject, inputs: Iterable[Input]) -> Iterable[Line
         if found.producer is not None:
             target = NodeSubject(subject.meta_graph, subject.graph, subject.function, found.producer)
         elif found.argument and subject.function is not None:
-            target = _argument(subject.meta_graph, subject.function, split_input(found.name)[0])
+            target = argument_subject(subject.meta_graph, subject.function, split_input(found.name)[0])
         value = text.label(found.name.removeprefix("^"))
         if found.tensor is not None:
             value += f"  {tensor_text(dtypes.name(found.tensor.dtype), found.tensor.shape, found.tensor.shape_stored)}"
         elif target is None:
             value += "  (missing: no such node)"
         yield Line(label, value, target)
-
-
-def _argument(owner: MetaGraph, function: str, name: str) -> ArgumentSubject | None:
-    found = owner.functions.get(function)
-    for argument in found.inputs if found is not None else ():
-        if argument.name == name:
-            return ArgumentSubject(owner, function, argument, True)
-    return None
 
 
 def _used_by(subject: NodeSubject) -> list[Block]:
@@ -325,7 +350,7 @@ def variable(subject: VariableSubject, cancel: Cancel) -> Detail:
         lines.append(fact("key", "none: the checkpoint holds no value for it"))
     else:
         lines.append(fact("key", found.key, KeySubject(owner.checkpoint, found.key, owner)))
-    blocks = _stored(owner, found)
+    blocks = [*_stored(owner, found), *_slots(owner, found)]
     blocks += block("captured by", (fact("function", name, FunctionSubject(owner, name)) for name in found.functions))
     return Detail(text.label(found.name), "Variable", (Block("", tuple(lines)), *blocks))
 
@@ -337,6 +362,32 @@ def _stored(owner: MetaGraph, found: Variable) -> list[Block]:
         return stored_blocks(owner.checkpoint, found.key)
     except ModelError as error:
         return [Block("value", (Line("", text.visible(str(error))),))]
+
+
+def _slots(owner: MetaGraph, found: Variable) -> list[Block]:
+    """Slots by the SavedModel's own object graph, else by that of the checkpoint."""
+    if owner.objects is not None and found.object_id is not None:
+        by_object = {variable.object_id: variable for variable in owner.variables}
+        known = slots(owner.objects)
+        lines = [
+            Line(
+                f"{text.label(slot.name)}{INFERRED if slot.inferred else ''}", text.label(other.name), _to(owner, other)
+            )
+            for slot in known.of.get(found.object_id, ())
+            if (other := by_object.get(slot.slot)) is not None
+        ]
+        slot = known.owner.get(found.object_id)
+        if slot is not None and (other := by_object.get(slot.original)) is not None:
+            lines.append(Line(f"slot of{INFERRED if slot.inferred else ''}", text.label(other.name), _to(owner, other)))
+        if lines:
+            return block("slot variables", lines)
+    if owner.checkpoint is None or found.key is None:
+        return []
+    return slot_blocks(owner.checkpoint, found.key, owner)
+
+
+def _to(owner: MetaGraph, variable: Variable) -> VariableSubject:
+    return VariableSubject(owner, variable)
 
 
 def asset(subject: AssetSubject, cancel: Cancel) -> Detail:
@@ -357,6 +408,7 @@ DESCRIBERS: dict[type, Callable[[Any, Cancel], Detail]] = {
     SignatureSubject: signature,
     TensorInfoSubject: tensor_of_signature,
     NodeSubject: node,
+    OpSubject: op,
     FunctionSubject: function,
     ArgumentSubject: argument,
     VariableSubject: variable,

@@ -12,11 +12,13 @@ from tfexplore.core.detail import Block, Detail, Line, block, fact
 from tfexplore.core.detail_files import keras_lines
 from tfexplore.core.items import Cancel
 from tfexplore.core.shapes import format_shape
+from tfexplore.core.slots import named_slots, slots, value_key
 from tfexplore.core.subjects import (
     CheckpointSubject,
     FunctionSubject,
     KeySubject,
     ModelSubject,
+    NodeSubject,
     NoteSubject,
     ObjectSubject,
     ScopeSubject,
@@ -29,11 +31,14 @@ from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
+    from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.formats.bundle_values import TensorValue
 
 # A tensor of up to this many bytes is read as a whole for its preview, and so checked.
 _WHOLE = 1 << 20
 _ROWS, _COLUMNS = 8, 5
+# Behind what order and shape tell, where no reference does.
+INFERRED = " (inferred)"
 
 
 def model(subject: ModelSubject, cancel: Cancel) -> Detail:
@@ -98,11 +103,10 @@ def key(subject: KeySubject, cancel: Cancel) -> Detail:
     ]
     if subject.meta_graph is not None:
         owner = subject.meta_graph
-        lines += [
-            fact("variable", variable.name, VariableSubject(owner, variable))
-            for variable in owner.variables
-            if variable.key == subject.key
-        ]
+        for variable in owner.variables:
+            if variable.key == subject.key:
+                lines.append(fact("variable", variable.name, VariableSubject(owner, variable)))
+                lines += _node_lines(owner, owner.node_of(variable))
     try:
         objects = checkpoint.objects
         node_id = checkpoint.object_of_key.get(subject.key)
@@ -110,8 +114,45 @@ def key(subject: KeySubject, cancel: Cancel) -> Detail:
         objects, node_id = None, None
     if objects is not None and node_id is not None:
         lines.append(fact("object", objects.path(node_id), ObjectSubject(objects, node_id, checkpoint=checkpoint)))
-    blocks = (Block("", tuple(lines)), *stored_blocks(checkpoint, subject.key))
+    blocks = (
+        Block("", tuple(lines)),
+        *stored_blocks(checkpoint, subject.key),
+        *slot_blocks(checkpoint, subject.key, subject.meta_graph),
+    )
     return Detail(text.label(subject.key), "Checkpoint key", blocks)
+
+
+def _node_lines(owner: MetaGraph, name: str | None) -> list[Line]:
+    """The node of a variable in the main graph."""
+    if name is None:
+        return []
+    position = owner.graph.find(name)
+    return [fact("node", name, None if position is None else NodeSubject(owner, owner.graph, None, position))]
+
+
+def slot_blocks(checkpoint: Checkpoint, key: str, meta_graph: MetaGraph | None) -> list[Block]:
+    """What optimizers keep about the variable of a key, or whose slot it holds; what no reference tells is marked."""
+    lines: list[Line] = []
+
+    def add(label: str, other: str | None, inferred: bool) -> None:
+        if other is not None and checkpoint.has(other):
+            label = f"{text.label(label)}{INFERRED if inferred else ''}"
+            lines.append(Line(label, text.label(other), KeySubject(checkpoint, other, meta_graph)))
+
+    try:
+        objects = checkpoint.objects
+        if objects is None:
+            for name, other in named_slots(checkpoint, key):
+                add(name, other, True)
+        elif (node_id := checkpoint.object_of_key.get(key)) is not None:
+            known = slots(objects, checkpoint)
+            for slot in known.of.get(node_id, ()):
+                add(slot.name, value_key(objects, slot.slot), slot.inferred)
+            if (owner := known.owner.get(node_id)) is not None:
+                add("slot of", value_key(objects, owner.original), owner.inferred)
+    except ModelError:  # a note says what is damaged
+        return []
+    return block("slot variables", lines)
 
 
 def stored_blocks(checkpoint: Checkpoint, name: str) -> list[Block]:

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tfexplore.core import shapes, text
-from tfexplore.core.op_defs import OpDefs
+from tfexplore.core.op_defs import OpDefs, output_counts
 from tfexplore.core.output_args import OutputArg, iter_outputs, output_args
 from tfexplore.core.shapes import Shape
 from tfexplore.errors import Cancelled, CorruptError, ModelError
@@ -119,6 +119,7 @@ class Graph:
         self._arguments = {argument[0]: argument for argument in arguments}
         self.is_function = is_function
         self._recent: dict[int, _Producer] = {}
+        self._settled: dict[str, int | None] = {}
         self.damaged: list[int] | None = None
 
     def __len__(self) -> int:
@@ -252,6 +253,34 @@ class Graph:
         shape, known = stored[number] if number < len(stored) else (None, False)
         full = f"{node.name}:{arg}:{index}" if self.is_function else None
         return Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known)
+
+    def output(self, position: int, number: int) -> Tensor:
+        """One output of a node, found by arithmetic; of dtype 0 where nothing tells what it is."""
+        node, args, stored = self._producer(position)
+        index = number
+        for arg in args if node is not None else ():
+            if node is not None and index < arg.count:
+                return self._output(position, node, stored, number, arg.name, index, arg.dtype(index))
+            index -= arg.count
+        return Tensor(f"{self.names[position]}:{number}", self.ops[position], None, position, 0, None, False)
+
+    def output_count(self, position: int) -> int:
+        """How many outputs a node has, at most `MAX_LISTED_OUTPUTS`; not decoded where its op alone tells.
+
+        `outputs` lists as many, except of a damaged node: there nothing tells what they are.
+        """
+        op = self.ops[position]
+        if op not in self._settled:
+            op_def = self._op_defs.find(op)
+            counts = () if op_def is None else output_counts(op_def)
+            self._settled[op] = None if None in counts else len(counts)
+        settled = self._settled[op]
+        return len(self.outputs(position)) if settled is None else settled
+
+    @property
+    def argument_names(self) -> list[str]:
+        """The names of a function's arguments, in order."""
+        return list(self._arguments)
 
     def num_outputs(self, node: Node) -> int | None:
         """How many outputs the node has; None where that is not known."""

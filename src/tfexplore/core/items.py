@@ -36,8 +36,8 @@ class Item:
 
     Attributes:
         kind: what decides its glyph: `model`, `section`, `meta_graph`, `signature`, `input`, `feature`, `output`,
-            `scope`, `variable`, `frozen` (a variable that is not trainable), `node`, `function`, `object`,
-            `asset`, `file`, `key`, `checkpoint`, `folder`, `found` (a model of a collection), `note`.
+            `scope`, `variable`, `frozen` (a variable that is not trainable), `node`, `tensor`, `op`, `function`,
+            `object`, `asset`, `file`, `key`, `checkpoint`, `folder`, `found` (a model of a collection), `note`.
         label: the name as stored; not yet made visible.
         subject: what the detail pane describes.
         children: what lies below; None for a leaf.

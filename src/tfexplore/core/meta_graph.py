@@ -240,6 +240,25 @@ class MetaGraph:
         return tuple(variable for variable in self.variables if self.is_used(variable) is not False)
 
     @cached_property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Parameters and bytes of each variable, in the order of `variables`.
+
+        Each stored value counts once, with the first variable that has it: a second object for it counts nothing, and
+        neither does what no function captures. Parts of a partitioned variable share a key, and each counts as itself.
+        """
+        counted: set[str] = set()
+        found = []
+        for variable in self.variables:
+            again = variable.object_id is not None and variable.key in counted
+            if again or self.is_used(variable) is False:
+                found.append((0, 0))
+                continue
+            if variable.key is not None:
+                counted.add(variable.key)
+            found.append((variable.parameters, variable.nbytes or 0))
+        return tuple(found)
+
+    @cached_property
     def _node_of_object(self) -> dict[int, str]:
         found: dict[int, str] = {}
         for name, node_id in self.joins.main_nodes.items():

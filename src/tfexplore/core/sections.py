@@ -6,18 +6,14 @@ the stored bytes (see `text.decode`); shapes are lists with None, or None for an
 
 from __future__ import annotations
 
-import os
-import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from tfexplore.core import text
-from tfexplore.core.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
+from tfexplore.core import sections_stored, text
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import COLLECTION, Model
+from tfexplore.core.narrowing import Options, Row, Section, narrowed
 from tfexplore.core.natural import natural_key
-from tfexplore.core.objects import VARIABLE_VALUE
 from tfexplore.core.shapes import Shape
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.core.summary import summary, timestamp
@@ -29,36 +25,8 @@ if TYPE_CHECKING:
     from tfexplore.core.feature_spec import InputSpec
     from tfexplore.core.files import File
     from tfexplore.core.graph import Graph, Tensor
-
-Row = dict[str, Any]
-
-
-class Options(NamedTuple):
-    """What narrows a section.
-
-    Attributes:
-        tag_set: which MetaGraph; None for the `serve` one, else the first.
-        function: a FunctionDef's name in place of the main graph (nodes, ops, tensors).
-        match: only rows whose name this finds.
-        attrs: nodes with their attributes.
-    """
-
-    tag_set: tuple[str, ...] | None = None
-    function: str | None = None
-    match: re.Pattern[str] | None = None
-    attrs: bool = False
-    cancel: threading.Event | None = None
-
-
-class Section:
-    """A section: references in order, and how to make one into a row. Counting needs no rows."""
-
-    def __init__(self, refs: Iterable[Any], row: Callable[[Any], Row]) -> None:
-        self.refs = refs
-        self.row = row
-
-    def __iter__(self) -> Iterator[Row]:
-        return map(self.row, self.refs)
+    from tfexplore.core.query import Facts
+    from tfexplore.core.variables import Variable
 
 
 def shape_list(shape: Shape) -> list[int | None] | None:
@@ -79,15 +47,17 @@ def section(model: Model, name: str, options: Options | None = None) -> Section:
     if name == "summary":
         return Section([None], lambda _: summary(model, options.tag_set, cancel=options.cancel))
     if name == "keys":
-        return _keys(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
+        return sections_stored.keys(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
     if name == "checkpoints":
-        return _checkpoints(model)
+        return sections_stored.checkpoints(model)
     if name == "objects":
         return _objects(model, options)
     if name == "files":
         return _files(model, options)
     if name == "variables" and not model.meta_graphs:
-        return _checkpoint_variables(model.checkpoint, options) if model.checkpoint is not None else Section([], dict)
+        if model.checkpoint is None:
+            return Section([], dict)
+        return sections_stored.checkpoint_variables(model.checkpoint, options)
     build = _OF_META_GRAPH.get(name)
     if build is None:
         raise UsageError(f"there is no section {text.visible(name)!r}; choose from: {', '.join(SECTIONS)}")
@@ -110,13 +80,6 @@ def _found(model: Model, name: str) -> Section:
             "modified": timestamp(found.modified),
         },
     )
-
-
-def _named(items: Iterable[Any], options: Options, name: Callable[[Any], str]) -> Iterable[Any]:
-    if options.match is None:
-        return items
-    search = options.match.search
-    return (item for item in items if search(name(item)))
 
 
 # -- signatures, variables, assets --
@@ -152,13 +115,18 @@ def _signatures(meta_graph: MetaGraph, options: Options) -> Section:
             "defaults": {name: _default(raw, meta_graph.path) for name, raw in signature.defaults.items()},
         }
 
-    return Section(_named(meta_graph.signatures, options, lambda signature: signature.name), row)
+    return Section(narrowed(meta_graph.signatures, options, lambda signature: signature.name), row)
 
 
 def _variables(meta_graph: MetaGraph, options: Options) -> Section:
+    def facts(variable: Variable) -> Facts:
+        from tfexplore.core.query import Facts, Value
+
+        return Facts(values=lambda: (Value(variable.dtype, variable.shape),))
+
     found = sorted(meta_graph.variables, key=lambda variable: natural_key(variable.name))
     return Section(
-        _named(found, options, lambda variable: variable.name),
+        narrowed(found, options, lambda variable: variable.name, facts, size=lambda variable: variable.nbytes),
         lambda variable: {
             "name": variable.name,
             "dtype": dtypes.name(variable.dtype),
@@ -173,7 +141,7 @@ def _variables(meta_graph: MetaGraph, options: Options) -> Section:
 
 def _assets(meta_graph: MetaGraph, options: Options) -> Section:
     return Section(
-        _named(meta_graph.assets, options, lambda asset: asset.name),
+        narrowed(meta_graph.assets, options, lambda asset: asset.name, size=lambda asset: asset.nbytes),
         lambda asset: {"name": asset.name, "tensor": asset.tensor, "bytes": asset.nbytes},
     )
 
@@ -208,7 +176,7 @@ def _features(meta_graph: MetaGraph, options: Options) -> Section:
     for spec in found:
         refs += [(spec, feature) for feature in spec.features]
         refs += [(spec, problem) for problem in spec.problems]
-    return Section(_named(refs, options, lambda ref: ref[1] if isinstance(ref[1], str) else ref[1].name), row)
+    return Section(narrowed(refs, options, lambda ref: ref[1] if isinstance(ref[1], str) else ref[1].name), row)
 
 
 # -- graphs --
@@ -256,12 +224,18 @@ def _nodes(meta_graph: MetaGraph, options: Options) -> Section:
             }
         return found
 
-    return Section(_named(range(len(graph)), options, names.__getitem__), row)
+    def facts(position: int) -> Facts:
+        from tfexplore.core.search import node_facts
+
+        return node_facts(graph, position)
+
+    return Section(narrowed(range(len(graph)), options, names.__getitem__, facts), row)
 
 
 def _ops(meta_graph: MetaGraph, options: Options) -> Section:
     counts = _graph(meta_graph, options).op_counts()
-    return Section(_named(counts, options, lambda item: item[0]), lambda item: {"op": item[0], "count": item[1]})
+    found = narrowed(counts, options, lambda item: item[0], size=lambda item: item[1])
+    return Section(found, lambda item: {"op": item[0], "count": item[1]})
 
 
 def _tensors(meta_graph: MetaGraph, options: Options) -> Section:
@@ -278,7 +252,22 @@ def _tensors(meta_graph: MetaGraph, options: Options) -> Section:
             found["arg"] = tensor.arg
         return found
 
-    return Section(_named(graph.iter_tensors(options.cancel), options, lambda tensor: tensor.name), row)
+    def facts(tensor: Tensor) -> Facts:
+        from tfexplore.core.search import tensor_facts
+
+        return tensor_facts(graph, tensor)
+
+    # Sorted as an index, never as a list of tensors.
+    found = _sorted_tensors(graph, options) if options.sort else graph.iter_tensors(options.cancel)
+    return Section(narrowed(found, options, lambda tensor: tensor.name, facts, sorts=False), row)
+
+
+def _sorted_tensors(graph: Graph, options: Options) -> Iterator[Tensor]:
+    from tfexplore.core import orders
+
+    index = orders.TensorIndex(graph, orders.nodes_by_name(graph), options.cancel)
+    numbers = range(len(index)) if options.sort == orders.NAME else index.by_size(options.cancel)
+    return map(index.tensor, numbers)
 
 
 def _functions(meta_graph: MetaGraph, options: Options) -> Section:
@@ -302,7 +291,11 @@ def _functions(meta_graph: MetaGraph, options: Options) -> Section:
             **({"problem": "; ".join(function.damage)} if function.damage else {}),
         }
 
-    return Section(_named(sorted(functions.names, key=natural_key), options, lambda name: name), row)
+    def size(name: str) -> int:
+        function = functions.get(name)
+        return 0 if function is None else len(function.graph)
+
+    return Section(narrowed(sorted(functions.names, key=natural_key), options, lambda name: name, size=size), row)
 
 
 # -- objects --
@@ -324,7 +317,7 @@ def _objects(model: Model, options: Options) -> Section:
         ]
         return {"path": objects.place(node_id), "kind": found.kind, "children": len(found.children), "slots": slots}
 
-    return Section(_named(objects.everything, options, objects.place), row)
+    return Section(narrowed(objects.everything, options, objects.place), row)
 
 
 # -- files --
@@ -344,101 +337,8 @@ def _files(model: Model, options: Options) -> Section:
         found: Row = {"name": file.name, "bytes": file.nbytes, "what": file.what}
         return {**found, "problem": problem} if problem else found
 
-    return Section(_named(list_files(folder, options.cancel), options, lambda file: file.name), row)
-
-
-# -- checkpoints --
-
-
-_DOUBTFUL = "its entry lies in a block of the index that is damaged: name, dtype, shape and place may be wrong"
-
-
-def key_row(checkpoint: Checkpoint, key: str) -> Row:
-    """The row of one checkpoint key; a damaged entry has a `problem` in place of facts, a doubtful one beside them."""
-    try:
-        stored = checkpoint.stored(key)
-    except ModelError as error:
-        nothing = dict.fromkeys(("dtype", "shape", "bytes", "shard", "offset"))
-        return {"name": key, **nothing, "problem": str(error)}
-    is_sliced = len(stored.parts) != 1 or bool(stored.parts[0][0])
-    row: Row = {
-        "name": key,
-        "dtype": dtypes.name(stored.dtype),
-        "shape": list(stored.shape),
-        "bytes": stored.nbytes,
-        "shard": None if is_sliced else stored.parts[0][1],
-        "offset": None if is_sliced else stored.parts[0][2],
-    }
-    if is_sliced:
-        row["slices"] = [
-            {"slice": spec, "shard": shard, "offset": offset, "bytes": nbytes}
-            for spec, shard, offset, nbytes in stored.parts
-        ]
-    if checkpoint.is_doubtful(key):
-        row["problem"] = _DOUBTFUL
-    return row
-
-
-def _keys(checkpoint: Checkpoint, options: Options) -> Section:
-    def names() -> Iterator[str]:
-        # By batches: names that are written need not be kept.
-        for batch in checkpoint.iter_batches(options.cancel):
-            yield from batch.keys
-
-    found = checkpoint.keys if checkpoint.loaded else names()
-    return Section(_named(found, options, lambda key: key), lambda key: key_row(checkpoint, key))
-
-
-def _checkpoint_variables(checkpoint: Checkpoint, options: Options) -> Section:
-    """The variables of a checkpoint: what objects keep as VARIABLE_VALUE, or every key of one saved by names."""
-    try:
-        objects = checkpoint.objects
-    except ModelError:  # a note says so
-        objects = None
-    if objects is None:
-        named = [(key, key) for key in checkpoint.keys if key != OBJECT_GRAPH_KEY]
-    else:
-        named = [
-            (text.decode(part.full_name) or text.decode(part.checkpoint_key), text.decode(part.checkpoint_key))
-            for node_id in range(len(objects))
-            for part in objects.message(node_id).attributes
-            if text.decode(part.name) == VARIABLE_VALUE
-        ]
-    named.sort(key=lambda item: natural_key(item[0]))
-
-    def row(item: tuple[str, str]) -> Row:
-        facts = key_row(checkpoint, item[1]) if checkpoint.has(item[1]) else {}
-        found: Row = {
-            "name": item[0],
-            "dtype": facts.get("dtype"),
-            "shape": facts.get("shape"),
-            "trainable": None,
-            "used": None,
-            "key": item[1] if facts else None,
-            "bytes": facts.get("bytes"),
-        }
-        return {**found, "problem": facts["problem"]} if "problem" in facts else found
-
-    return Section(_named(named, options, lambda item: item[0]), row)
-
-
-def _checkpoints(model: Model) -> Section:
-    if model.meta_graphs:
-        raise UsageError(f"{model.path}: a {model.kind_name} has no list of checkpoints; a training directory has")
-    return Section(
-        model.checkpoints,
-        lambda info: {
-            "prefix": os.path.basename(info.prefix),
-            "step": info.step,
-            "saved_at": timestamp(info.saved_at),
-            "latest": info.latest,
-            "keys": info.keys,
-            "bytes": info.nbytes,
-            "shards": info.shards,
-            "missing_shards": list(info.missing_shards),
-            **({"problem": info.problem} if info.problem else {}),
-        },
-    )
+    found = narrowed(list_files(folder, options.cancel), options, lambda file: file.name, size=lambda file: file.nbytes)
+    return Section(found, row)
 
 
 _OF_META_GRAPH: dict[str, Callable[[MetaGraph, Options], Section]] = {

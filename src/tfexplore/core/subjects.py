@@ -90,6 +90,16 @@ class NodeSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class OpSubject:
+    """All nodes of one op type in the main graph, or in the function named."""
+
+    meta_graph: MetaGraph
+    graph: Graph
+    function: str | None
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArgumentSubject:
     """An input (`is_input`) or output argument of a function."""
 
@@ -208,6 +218,7 @@ Subject = (
     | ScopeSubject
     | VariableSubject
     | NodeSubject
+    | OpSubject
     | ArgumentSubject
     | FunctionSubject
     | ObjectSubject

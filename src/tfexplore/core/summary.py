@@ -49,8 +49,11 @@ def summary(
     if not model.meta_graphs:
         return _of_checkpoint(model, linted, cancel)
     meta_graph = model.meta_graph(tag_set)
-    counted = meta_graph.counted_variables
-    sizes = [(variable.name, variable.parameters, variable.nbytes or 0) for variable in counted]
+    sizes = [
+        (variable.name, *size)
+        for variable, size in zip(meta_graph.variables, meta_graph.sizes, strict=True)
+        if meta_graph.is_used(variable) is not False
+    ]
     return {
         "writer": meta_graph.tensorflow_version or None,
         "tag_sets": [list(found.tags) for found in model.meta_graphs],

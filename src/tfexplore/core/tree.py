@@ -16,21 +16,19 @@ from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import COLLECTION, CheckpointFile, Model
 from tfexplore.core.natural import natural_key
 from tfexplore.core.objects import ObjectGraph
+from tfexplore.core.rows import key_item, node_item, variable_item
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.core.subjects import (
     ArgumentSubject,
     AssetSubject,
     CheckpointSubject,
     FunctionSubject,
-    KeySubject,
     MetaGraphSubject,
     ModelSubject,
-    NodeSubject,
     ObjectSubject,
     SectionSubject,
     SignatureSubject,
     TensorInfoSubject,
-    VariableSubject,
 )
 from tfexplore.core.summary import notes, object_graph_notes
 from tfexplore.core.tree_files import NOTES, checkpoint_notes_item, files_item, note_item, notes_item, own_folders
@@ -189,25 +187,13 @@ def _features(spec: InputSpec) -> Children:
 
 
 def _variables(meta_graph: MetaGraph) -> Item:
-    found = sorted(meta_graph.variables, key=lambda variable: variable.name)
+    sized = sorted(zip(meta_graph.variables, meta_graph.sizes, strict=True), key=lambda pair: pair[0].name)
+    found = [variable for variable, _ in sized]
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
-        variable = found[position]
-        return Item(
-            "frozen" if variable.trainable is False else "variable",
-            label,
-            VariableSubject(meta_graph, variable),
-            below,
-            dtype=variable.dtype,
-            shape=variable.shape,
-            has_shape=True,
-            note="not used by any function" if meta_graph.is_used(variable) is False else "",
-        )
+        return variable_item(meta_graph, found[position], label, below)
 
-    sizes = [
-        (0, 0) if meta_graph.is_used(variable) is False else (variable.parameters, variable.nbytes or 0)
-        for variable in found
-    ]
+    sizes = [size for _, size in sized]
     total = sum(size[0] for size in sizes)
     return _counted(
         "Variables",
@@ -242,29 +228,6 @@ def nodes_by_scope(meta_graph: MetaGraph, graph: Graph, function: str | None, ca
         return node_item(meta_graph, graph, function, graph.order[position], label, below)
 
     return Scoped(graph.sorted_names, "node", leaf).root()
-
-
-def node_item(
-    meta_graph: MetaGraph,
-    graph: Graph,
-    function: str | None,
-    position: int,
-    label: str,
-    below: Children | None = None,
-) -> Item:
-    """The item of one node, with its output's dtype and shape where it has just one."""
-    outputs = graph.outputs(position)
-    only = outputs[0] if len(outputs) == 1 else None
-    return Item(
-        "node",
-        label,
-        NodeSubject(meta_graph, graph, function, position),
-        below,
-        dtype=only.dtype if only else None,
-        shape=only.shape if only else None,
-        has_shape=only.shape_stored if only else False,
-        note=text.label(graph.ops[position]),
-    )
 
 
 def _functions(meta_graph: MetaGraph) -> Item:
@@ -439,14 +402,7 @@ def _keys_by_scope(checkpoint: Checkpoint, meta_graph: MetaGraph | None) -> Chil
         keys = sorted(keys)
 
     def leaf(position: int, label: str, below: Children | None) -> Item:
-        key = keys[position]
-        subject = KeySubject(checkpoint, key, meta_graph)
-        try:
-            stored = checkpoint.stored(key)
-        except ModelError:
-            return Item("key", label, subject, below, note="damaged")
-        note = "unverified: its entry is in a damaged block" if checkpoint.is_doubtful(key) else ""
-        return Item("key", label, subject, below, dtype=stored.dtype, shape=stored.shape, has_shape=True, note=note)
+        return key_item(checkpoint, meta_graph, keys[position], label, below)
 
     def sizes() -> list[tuple[int, int]]:
         found = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,19 @@ from tfexplore.loader.tasks import Context, Progress, Tasks, call_soon
 
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
+    from tfexplore.core.complete import Names
     from tfexplore.core.detail import Detail
     from tfexplore.core.model import Model
+    from tfexplore.core.narrowing import Options, Row
+    from tfexplore.core.query import Query
     from tfexplore.core.scan_finding import Finding
-    from tfexplore.core.sections import Options, Row
+    from tfexplore.core.search import Hit
 
 DETAIL = "detail"
 ENTER = "enter"
 OPEN = "open"
+SEARCH = "search"
+COMPLETE = "complete"
 # Findings are handed over so often.
 _BATCH_SECONDS = 0.1
 
@@ -163,7 +168,8 @@ class Loader:
         """
 
         def job(context: Context) -> Iterator[list[Row]]:
-            from tfexplore.core.sections import Options, section
+            from tfexplore.core.narrowing import Options
+            from tfexplore.core.sections import section
 
             found = section(model, name, (options or Options())._replace(cancel=context.cancel))
             rows: list[Row] = []
@@ -186,6 +192,51 @@ class Loader:
                 yield rows
         finally:
             await stream.aclose()
+
+    async def search(
+        self,
+        model: Model,
+        query: Query,
+        *,
+        what: Collection[str] | None = None,
+        tag_set: tuple[str, ...] | None = None,
+        function: str | None = None,
+        channel: str = SEARCH,
+    ) -> AsyncIterator[list[Hit]]:
+        """What fits a query, in batches as it is found; a newer search cancels an older one. See `core.search.search`.
+
+        Args:
+            what: kinds of things; None for all that one searches for by name.
+
+        Raises:
+            UsageError: there is no such tag-set or function.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Iterator[list[Hit]]:
+            from tfexplore.core import search
+
+            kinds = search.WHAT if what is None else what
+            return search.search(model, query, what=kinds, tag_set=tag_set, function=function, cancel=context.cancel)
+
+        stream: Any = self.tasks.stream(job, channel=channel)
+        try:
+            async for batch in stream:
+                yield batch
+        finally:
+            await stream.aclose()
+
+    async def complete_name(self, names: Names, prefix: str, *, limit: int = 20, channel: str = COMPLETE) -> list[str]:
+        """Names to jump to that begin so; a newer call cancels an older one. See `core.complete`.
+
+        Raises:
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> list[str]:
+            return names.complete(prefix, limit)
+
+        return await self.tasks.run(job, channel=channel)
 
     async def findings(
         self,

@@ -1,0 +1,128 @@
+"""Orders of lists, as arrays of positions: a list of a million is four megabytes, and no row is made for it."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tfexplore.core.natural import natural_key
+from tfexplore.core.scopes import NATURAL_LIMIT
+from tfexplore.core.shapes import num_elements
+from tfexplore.formats import dtypes
+from tfexplore.formats.table import check_cancel
+
+if TYPE_CHECKING:
+    from tfexplore.core.checkpoint import Checkpoint
+    from tfexplore.core.graph import Graph, Tensor
+
+NAME, SIZE, COUNT = "name", "size", "count"
+_CHECK_EVERY = 4096
+
+
+def by_name(names: Sequence[str]) -> array[int]:
+    """Positions by name, in natural order; in plain order where there are more than `NATURAL_LIMIT` (seconds else)."""
+    if len(names) > NATURAL_LIMIT:
+        return array("I", sorted(range(len(names)), key=names.__getitem__))
+    return array("I", sorted(range(len(names)), key=lambda position: natural_key(names[position])))
+
+
+def nodes_by_name(graph: Graph) -> Sequence[int]:
+    """Positions of a graph's nodes by name, as `by_name`."""
+    return graph.order if len(graph) > NATURAL_LIMIT else by_name(graph.names)
+
+
+def by_size(sizes: Sequence[int], names: Sequence[str]) -> array[int]:
+    """Positions by size, the largest first; equal ones by name."""
+    return array("I", sorted(by_name(names), key=lambda position: -sizes[position]))
+
+
+def key_sizes(checkpoint: Checkpoint, cancel: threading.Event | None = None) -> list[int]:
+    """Bytes of the values of all keys, in the order of `Checkpoint.keys`; 0 for a damaged entry.
+
+    Raises:
+        Cancelled: `cancel` was set.
+    """
+    sizes: list[int] = []
+    for batch in checkpoint.iter_batches(cancel):
+        for key, head, size in zip(batch.keys, batch.heads, batch.sizes, strict=True):
+            sizes.append(size if head is not None else _stored_size(checkpoint, key))
+    return sizes
+
+
+def _stored_size(checkpoint: Checkpoint, key: str) -> int:
+    from tfexplore.errors import ModelError
+
+    try:
+        return checkpoint.stored(key).nbytes
+    except ModelError:
+        return 0
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    """What a tensor takes in memory; 0 where its shape is not known."""
+    elements = num_elements(tensor.shape) if tensor.shape_stored else None
+    return (elements or 0) * dtypes.itemsize(tensor.dtype)
+
+
+class TensorIndex:
+    """All tensors of a graph by number: a function's arguments first, then the outputs of each node.
+
+    Args:
+        graph: a loaded one.
+        order: of its nodes; None for file order.
+        cancel: ends the counting.
+
+    Raises:
+        Cancelled: `cancel` was set.
+    """
+
+    def __init__(self, graph: Graph, order: Sequence[int] | None = None, cancel: threading.Event | None = None) -> None:
+        self._graph = graph
+        self._order = range(len(graph)) if order is None else order
+        self._arguments = graph.argument_names
+        total = len(self._arguments)
+        starts = array("Q")
+        for place, position in enumerate(self._order):
+            if place % _CHECK_EVERY == 0:
+                check_cancel(cancel)
+            starts.append(total)
+            total += graph.output_count(position)
+        self._starts = starts
+        self._total = total
+
+    def __len__(self) -> int:
+        return self._total
+
+    def tensor(self, number: int) -> Tensor:
+        """Tensor `number`, read now.
+
+        Raises:
+            IndexError: there are not so many.
+        """
+        if not 0 <= number < self._total:
+            raise IndexError(number)
+        if number < len(self._arguments):
+            found = self._graph.argument(self._arguments[number])
+            assert found is not None
+            return found
+        place = bisect_right(self._starts, number) - 1
+        return self._graph.output(self._order[place], number - self._starts[place])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.tensor, range(self._total))
+
+    def by_size(self, cancel: threading.Event | None = None) -> array[int]:
+        """Numbers of the tensors, the largest first; decodes every node.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        sizes: list[int] = []
+        for number, tensor in enumerate(self):
+            if number % _CHECK_EVERY == 0:
+                check_cancel(cancel)
+            sizes.append(tensor_bytes(tensor))
+        return array("I", sorted(range(self._total), key=lambda number: -sizes[number]))
