@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from tfexplore.core import text
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
@@ -67,6 +67,7 @@ class ExplorerApp(App[None]):
             )
             for tab, keys in KEYS.items()
         ),
+        Binding("slash", "search", "Search", id="app.search", tooltip="Search the model's names as you type"),
         Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
         Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
         Binding(
@@ -276,6 +277,30 @@ class ExplorerApp(App[None]):
             return
         self.query_one(DetailPane).focus()
         await self.session.follow(subject)
+
+    # -- search --
+
+    def action_search(self) -> None:
+        """Searches the model's names; what is chosen is shown in the details."""
+        from tfexplore.tui.screens.search import SearchScreen
+
+        finding = self.session.finding(self._search_changed)
+        if finding is not None:
+            self.push_screen(SearchScreen(finding), self._chosen)
+
+    def _search_changed(self) -> None:
+        from tfexplore.tui.screens.search import SearchScreen
+
+        if isinstance(self.screen, SearchScreen):
+            self.screen.draw()
+
+    def _chosen(self, subject: Subject | None) -> None:
+        if subject is None:
+            return
+        if self.session.tab is Tab.PREDICT:
+            self.action_tab(Tab.EXPLORE.value)
+        self.query_one(DetailPane).focus()
+        self.follow(DetailPane.FollowRequested(subject))
 
     # -- the tree --
 

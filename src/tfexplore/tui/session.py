@@ -23,6 +23,7 @@ from tfexplore.tui.topics import Tab, Topic
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
+    from tfexplore.tui.finding import Finding
     from tfexplore.tui.predict import Predict
     from tfexplore.tui.safety import Safety
 
@@ -73,6 +74,7 @@ class Session(Details):
         self.tab = Tab.EXPLORE
         self.predict: Predict | None = None
         self.safety: Safety | None = None
+        self._finding: Finding | None = None
         self._options = options or RunOptions()
         self._left: list[Predict] = []  # whose children may not have ended yet
         self._loading: set[tuple[int, int]] = set()
@@ -287,7 +289,7 @@ class Session(Details):
         return True
 
     def _forget_tabs(self) -> None:
-        self.safety = None
+        self.safety = self._finding = None
         if self.predict is not None:
             self.predict.close()
             self._left.append(self.predict)
@@ -314,6 +316,16 @@ class Session(Details):
         if subject is not None and (self.trail or self.shown is None or self.shown.subject != subject):
             self.start_detail(subject)
         await self.read_detail()
+
+    def finding(self, tell: Callable[[], None]) -> Finding | None:
+        """The search of the model, as it was left; None where there is none, or only a list of models."""
+        if self.model is None or self.in_list:
+            return None
+        if self._finding is None or self._finding.model is not self.model:
+            from tfexplore.tui.finding import Finding
+
+            self._finding = Finding(self.model, self.loader, tell)
+        return self._finding
 
     @property
     def pointed_at(self) -> Subject | None:
