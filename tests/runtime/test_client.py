@@ -41,9 +41,11 @@ async def test_a_request_and_its_states(make: Make) -> None:
 
 async def test_nothing_secret_reaches_the_child(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("TF_VAR_password", "secret")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     found = (await ask(make(), "echo")).value
     assert "AWS_SECRET_ACCESS_KEY" not in found["environment"]
+    assert "TF_VAR_password" not in found["environment"]
     assert found["environment"]["CUDA_VISIBLE_DEVICES"] == "-1"
     assert found["environment"]["HOME"] == found["cwd"]
     assert (await ask(make(Options(device="gpu")), "echo")).value["environment"]["CUDA_VISIBLE_DEVICES"] == "0"

@@ -41,6 +41,8 @@ _ENVIRONMENT = (
     "CUDA_HOME", "CUDA_PATH", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PATH", "TZ", "XLA_FLAGS",
 )  # fmt: skip
 _ENVIRONMENT_STARTS = ("LC_", "TF_", "KMP_", "MKL_", "ONEDNN_", "OPENBLAS_")
+# Terraform's variables begin with TF_ too, and hold credentials.
+_NOT_TENSORFLOWS = ("TF_VAR_", "TF_TOKEN_", "TF_CLI_", "TF_HTTP_", "TF_CLOUD_", "TF_API_", "TF_WORKSPACE")
 
 _SIGNALS = {
     signal.SIGSEGV: "a fault in native code",
@@ -337,7 +339,7 @@ def environment(options: Options) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_STARTS)
+        if name in _ENVIRONMENT or (name.startswith(_ENVIRONMENT_STARTS) and not name.startswith(_NOT_TENSORFLOWS))
     }
     kept.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     if options.device == "gpu":
