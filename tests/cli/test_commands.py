@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import DEADLINE, Run, command, environment, on_pty, process
-from core.saved_model_writer import meta_graph, placeholder, write_saved_model
+from core.saved_model_writer import meta_graph, node, placeholder, write_saved_model
 from tfexplore import __version__, demo
 from tfexplore.core.sections import SECTIONS
 
@@ -363,3 +363,26 @@ def test_a_damaged_part_is_told_where_its_section_is_shown(run: Run, tmp_path: P
     assert found.out.startswith("good\t")
     assert "signature broken" in found.err
     assert run("show", tmp_path, "signatures", "--quiet").err == ""
+
+
+def test_search_and_sort_narrow_and_order(run: Run) -> None:
+    every = [line.split("\t") for line in run("show", MODEL, "nodes").out.splitlines()]
+    wanted = [row[0] for row in every if row[1].startswith("Const") and "embedding" in row[0].casefold()]
+    found = run("show", MODEL, "nodes", "--search", "op:const embedding")
+    assert (found.code, [line.split("\t")[0] for line in found.out.splitlines()]) == (0, wanted)
+    ops = [line.split("\t") for line in run("show", MODEL, "ops", "--sort", "count").out.splitlines()]
+    assert [int(row[1]) for row in ops] == sorted((int(row[1]) for row in ops), reverse=True)
+    names = [line.split("\t")[0] for line in run("show", MODEL, "ops", "--sort", "name").out.splitlines()]
+    assert names == sorted(names)
+    nothing = run("show", MODEL, "nodes", "--search", "nothing_such op:Const")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "nothing in nodes fits nothing_such op:Const" in nothing.err
+
+
+def test_a_name_that_is_not_utf8_is_matched_as_it_is_printed(run: Run, tmp_path: Path) -> None:
+    nodes = [node(b"a\xff\x1bz", b"NoOp"), node(b"plain", b"NoOp")]
+    model = write_saved_model(tmp_path / "odd", meta_graph(nodes=nodes))
+    printed = run("show", model, "nodes", "--match", "^a").out.split("\t")[0]
+    assert printed == r"a\xff\x1bz"
+    for words in (["--match", r"^a\\xff\\x1bz$"], ["--search", printed], ["--match", "\udcff\x1bz$"]):
+        assert run("show", model, "nodes", *words).out.split("\t")[0] == printed

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from loader.test_tasks import DEADLINE, loader_threads, until
+from tfexplore.core.complete import node_names
 from tfexplore.core.describe import describe
 from tfexplore.core.model import COLLECTION, SAVED_MODEL, TRAINING_DIRECTORY, Model
 from tfexplore.core.opener import open_model
+from tfexplore.core.query import parse
+from tfexplore.core.search import search
 from tfexplore.core.sections import Options, section
 from tfexplore.core.tree import root_items
 from tfexplore.demo import FOLDER
@@ -303,3 +306,21 @@ async def test_all_but_one_channel_can_be_cancelled(loader: Loader, monkeypatch:
     assert loader.tasks.cancel(OPEN)
     with pytest.raises(Cancelled):
         await kept
+
+
+async def test_a_search_gives_its_hits_and_a_newer_one_cancels_it(loader: Loader) -> None:
+    model = await loader.open(RANKER)
+    try:
+        query = parse("kernel")
+        found = [hit async for batch in loader.search(model, query) for hit in batch]
+        assert found
+        assert found == [hit for batch in search(model, query) for hit in batch]
+        older = loader.search(model, parse("e"), what=("node",))
+        assert await anext(older)
+        assert [batch async for batch in loader.search(model, parse("nothing_such"))] == []
+        with pytest.raises(Cancelled):
+            [batch async for batch in older]
+        graph = model.meta_graph().graph
+        assert await loader.complete_name(node_names(graph), graph.sorted_names[0], limit=1) == [graph.sorted_names[0]]
+    finally:
+        model.close()

@@ -52,7 +52,6 @@ Concat: joins tensors along a dimension
 ConcatOffset: where each tensor begins in what Concat joins
 ConcatV2: joins tensors along a dimension
 Const: a value that is stored in the graph
-Conv1D: a convolution along one dimension
 Conv2D: a convolution over images
 Conv2DBackpropFilter: the gradient of Conv2D for its filter
 Conv2DBackpropInput: the gradient of Conv2D for its input; also a transposed convolution
