@@ -18,6 +18,7 @@ import report
 import scan
 import search
 import show
+import stats
 import text
 from measure import Unmeasured
 
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "open_all": open_all,
     "large": large,
     "text": text,
+    "stats": stats,
 }
 
 

@@ -228,7 +228,7 @@ def _statistics(
 
     check_cancel(cancel)
     base = dtypes.base(source.dtype)
-    pieces = source.pieces(cancel, progress)
+    pieces = source.pieces(cancel, progress, block_statistics.SCRATCH.room)
     elements = _elements(source)
     if base == dtypes.VARIANT:
         for _ in pieces:
@@ -241,11 +241,7 @@ def _statistics(
     def take(part: Part) -> None:
         total[0] = block_statistics.joined(total[0], part)
 
-    def worker() -> Callable[[np.ndarray], Part]:
-        scratch = block_statistics.Scratch()
-        return lambda piece: block_statistics.of_block(piece, scratch)
-
-    _Shared(pieces, take).run(worker, _threads(source, threads))
+    _Shared(pieces, take).run(lambda: block_statistics.of_block, _threads(source, threads))
     part = total[0]
     of = MAGNITUDES if dtypes.name(base).startswith("complex") else VALUES
     some = part.finite > 0
@@ -291,15 +287,14 @@ def _distribution(
     assert low is not None
     assert high is not None
     check_cancel(cancel)
-    pieces = source.pieces(cancel, progress)
     if known.elements <= EXACT:
-        return _exact(pieces, float(low), float(high))
+        return _exact(source.pieces(cancel, progress), float(low), float(high))
+    pieces = source.pieces(cancel, progress, block_statistics.SCRATCH.room)
     made: list[block_statistics.Bins] = []
 
     def worker() -> Callable[[np.ndarray], None]:
-        scratch, bins = block_statistics.Scratch(), block_statistics.Bins(low, high, _PARTS)
-        made.append(bins)
-        return lambda piece: bins.add(piece, scratch)
+        made.append(block_statistics.Bins(low, high, _PARTS))
+        return made[-1].add
 
     _Shared(pieces, lambda _: None).run(worker, _threads(source, threads))
     bins = made[0]
@@ -328,5 +323,5 @@ def _exact(pieces: Iterator[np.ndarray], low: float, high: float) -> Distributio
             after = values[min(place + 1, len(values) - 1)]
             percentiles[percent] = float(values[place] * (1 - share) + after * share)
         bins = block_statistics.Bins(low, high, BINS)
-        bins.add(values, block_statistics.Scratch())
+        bins.add(values)
     return Distribution(percentiles, 0.0, low, high, tuple(bins.counts.tolist()))
