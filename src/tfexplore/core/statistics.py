@@ -121,6 +121,14 @@ def statistics(
     return _kept(source, "statistics", lambda: _statistics(source, cancel, progress, threads))
 
 
+def known_statistics(source: TensorSource) -> Statistics | None:
+    """The statistics of a tensor where they have been taken, and its files are still what they were."""
+    if not isinstance(source, KeySource):
+        return None
+    found: Statistics | None = source.checkpoint.kept.get(source.checkpoint.bundle, "statistics", source.key)
+    return found
+
+
 def distribution(
     source: TensorSource,
     known: Statistics,
