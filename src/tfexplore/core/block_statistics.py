@@ -179,7 +179,7 @@ def joined(one: Part, other: Part) -> Part:
         return Part(kept.finite, kept.low, kept.high, kept.mean, kept.std, *counts)
     count = one.finite + other.finite
     share, rest = other.finite / count, one.finite / count
-    if max(abs(one.mean), abs(other.mean)) < _LARGE:
+    if (one.mean < 0) == (other.mean < 0) or max(abs(one.mean), abs(other.mean)) < _LARGE:
         mean = one.mean + (other.mean - one.mean) * share
     else:  # the difference might overflow
         mean = one.mean * rest + other.mean * share

@@ -328,8 +328,8 @@ def _exact(pieces: Iterator[np.ndarray], low: float, high: float) -> Distributio
             rank = (len(values) - 1) * percent / 100
             place = int(rank)
             share = rank - place
-            after = values[min(place + 1, len(values) - 1)]
-            percentiles[percent] = float(values[place] * (1 - share) + after * share)
+            before, after = values[place], values[min(place + 1, len(values) - 1)]
+            percentiles[percent] = float(before if before == after else before * (1 - share) + after * share)
         bins = block_statistics.Bins(low, high, BINS)
         bins.add(values)
     return Distribution(percentiles, 0.0, low, high, tuple(bins.counts.tolist()))
