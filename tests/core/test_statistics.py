@@ -96,7 +96,17 @@ def test_integers(dtype: str, data: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "float4_e2m1fn", "int4", "uint4", "int2", "bool"],
+    [
+        "bfloat16",
+        "float8_e4m3fn",
+        "float8_e5m2",
+        "float8_e4m3b11fnuz",
+        "float4_e2m1fn",
+        "int4",
+        "uint4",
+        "int2",
+        "bool",
+    ],
 )
 @given(raw=st.binary(max_size=64))
 def test_small_dtypes(name: str, raw: bytes) -> None:

@@ -173,11 +173,9 @@ def stored_blocks(checkpoint: Checkpoint, name: str, cancel: Cancel) -> list[Blo
         )
         for spec, shard, offset, nbytes in stored.parts
     )  # fmt: skip
-    return [
-        *block("on disk", places, len(stored.parts)),
-        *statistics_block(KeySource(checkpoint, name), cancel),
-        _value_block(checkpoint, name),
-    ]
+    value = _value_block(checkpoint, name)  # first: it says where the files are others by now
+    statistics = statistics_block(KeySource(checkpoint, name), cancel)
+    return [*block("on disk", places, len(stored.parts)), *statistics, value]
 
 
 def _value_block(checkpoint: Checkpoint, name: str) -> Block:
