@@ -224,9 +224,10 @@ def _cell(value: Any, dtype: int | None, row: Shape, is_target: bool, where: Cal
 
 
 def _number(cell: str) -> int | float | None:
-    if cell and len(cell) <= 400 and _NUMBER.issuperset(cell):
-        try:
-            return int(cell) if cell.lstrip("+-").isdigit() else float(cell)
-        except ValueError:
-            return None
-    return _WORDS.get(cell.lower())
+    if not cell or len(cell) > 400 or not _NUMBER.issuperset(cell):
+        return _WORDS.get(cell.lower())
+    try:
+        found = int(cell) if cell.lstrip("+-").isdigit() else float(cell)
+    except ValueError:
+        return None
+    return None if found in (math.inf, -math.inf) else found
