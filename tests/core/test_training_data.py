@@ -200,7 +200,7 @@ def test_rows_beyond_one_chunk(tmp_path: Path) -> None:
         (['{"x": [1, "NaNa"]}'], 'line 1, the column x: expected a number, got the string "NaNa"'),
         (['{"x": [1, null]}'], "line 1, the column x: expected a number, got null"),
         (['{"x": [1, true]}'], "line 1, the column x: expected a number, got true"),
-        (['{"x": [1, [2]]}'], "are not alike"),
+        (['{"x": [1, [2]]}'], "the number 1 beside a list of 1"),
         (['{"x": [1, 1e39]}'], "line 1, the column x: the number 1e+39 does not fit into float32"),
         (['{"x": [1, 2], "y": "a"}'], 'column y, for the target: expected a number, got the string "a"'),
         (['{"xx": [1, 2], "y": 1, "z": 1}'], "no column is named like the input x (float32 [?, 2]); did you mean xx?"),
@@ -220,11 +220,13 @@ def test_bad_lines_are_named(tmp_path: Path, rows: list[str], words: str) -> Non
 
 def test_a_line_that_is_too_long(tmp_path: Path) -> None:
     path = write(tmp_path / "r.jsonl", '{"x": [1, 2]}\n{"x": [1, ' + " " * (10 << 20) + "2]}")
-    assert refused(path, [X]) == "r.jsonl, line 2 has over 8,388,608 bytes"
+    assert refused(path, [X]) == "r.jsonl, line 2 has over 4,194,304 bytes"
     write(tmp_path / "r.csv", 'x\n"' + "1" * (10 << 20))
-    assert refused(str(tmp_path / "r.csv"), [tensor("x")]) == "r.csv, line 2 has over 8,388,608 bytes"
+    assert refused(str(tmp_path / "r.csv"), [tensor("x")]) == "r.csv, line 2 has over 4,194,304 bytes"
     write(tmp_path / "r.csv", 'x\n"' + "1\n" * (5 << 20))
-    assert "r.csv, line 2: no readable row of CSV" in refused(str(tmp_path / "r.csv"), [tensor("x")])
+    assert "line 2: the row has over 4,194,304 bytes, perhaps for a quote" in refused(
+        str(tmp_path / "r.csv"), [tensor("x")]
+    )
 
 
 def test_nan_is_a_number_where_it_is_written(tmp_path: Path) -> None:
@@ -267,6 +269,19 @@ def test_csv_that_is_not_utf8(tmp_path: Path) -> None:
         write(tmp_path / "r.csv", b"x\n1\xff\n"), [tensor("x")]
     )
     assert "r.csv, line 1: byte 0" in refused(write(tmp_path / "r.csv", "x\n1\n".encode("utf-16")), [tensor("x")])
+
+
+def test_headers_and_rows_that_are_too_much(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.csv", "x\n" + '"\n",' * (2 << 20))
+    assert "line 2: the row has over 4,194,304 bytes" in refused(path, [tensor("x")])
+    path = write(tmp_path / "r.csv", ",".join(map(str, range(100_001))) + "\n")
+    assert "there are 100,001 columns" in refused(path, [tensor("x")])
+    assert "several columns x[1]" in refused(write(tmp_path / "r.csv", "x[0],x[1],x[1]\n1,2,3\n"), [X])
+    said = refused(write(tmp_path / "r.csv", "id,n,n,w\na,1,1,2\n"), [EXAMPLES], specs=[SPEC])
+    assert "several columns n" in said
+    cell = json.dumps([0.5] * 60_000)
+    found = open_data(write(tmp_path / "r.csv", f'x\n"{cell}"\n'), [tensor("x", FLOAT, (None, None))])
+    assert found.columns["x"].shape == (1, 60_000)
 
 
 def test_incomplete_vectors_are_columns_of_their_own(tmp_path: Path) -> None:
@@ -318,7 +333,7 @@ def test_pickles_and_bombs(tmp_path: Path) -> None:
         archive.writestr("x.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(200_000_000))
     assert "has over 134,217,728 bytes" in refused(str(tmp_path / "bomb.npz"), [tensor("x", FLOAT, (None, 1))])
     (tmp_path / "bomb.jsonl.gz").write_bytes(gzip.compress(b'{"x": [1, 2]}\n' * 10 + b" " * (300 << 20)))
-    assert "line 11 has over 8,388,608 bytes" in refused(str(tmp_path / "bomb.jsonl.gz"), [X])
+    assert "line 11 has over 4,194,304 bytes" in refused(str(tmp_path / "bomb.jsonl.gz"), [X])
 
 
 def test_the_limit_is_kept(tmp_path: Path) -> None:
@@ -336,6 +351,42 @@ def test_cancelled(tmp_path: Path) -> None:
         if not path.endswith(".json"):
             with pytest.raises(Cancelled):
                 open_data(path, [X], cancel=cancel)
+
+
+def test_cancelled_on_the_way(tmp_path: Path) -> None:
+    rows = [{"x": [row, 0.5], "more": "-" * 200} for row in range(9_000)]
+    raw = b"".join(record(example(**row)) for row in rows)
+    csv_rows = "".join(f'"[{row}, 0.5]",{"-" * 200}\n' for row in range(9_000))
+    for path in (
+        write(tmp_path / "r.jsonl", rows),
+        write(tmp_path / "r.csv", "x,more\n" + csv_rows),
+        write(tmp_path / "r.tfrecord", raw),
+    ):
+        cancel = threading.Event()
+        told: list[int] = []
+
+        def stop(count: int, cancel: threading.Event = cancel, told: list[int] = told) -> None:
+            told.append(count)
+            cancel.set()
+
+        with pytest.raises(Cancelled):
+            open_data(path, [X], cancel=cancel, progress=stop)
+        assert max(told) < 9_000
+
+
+@given(st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_numbers_come_back_to_the_last_bit(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("bits")
+    wanted = np.array(rows, "float32")
+    for path in (
+        npz(folder / "r.npz", x=wanted),
+        write(folder / "r.jsonl", [{"x": row} for row in rows]),
+        write(folder / "r.csv", "x[0],x[1],x[2]\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows)),
+        write(folder / "r.tfrecord", b"".join(record(example(x=row)) for row in rows)),
+    ):
+        found = open_data(path, [tensor("x", FLOAT, (None, 3))]).columns["x"]
+        assert np.array_equal(found, wanted, equal_nan=True)
+        assert np.array_equal(np.signbit(found), np.signbit(wanted)) or np.isnan(wanted).any()
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
