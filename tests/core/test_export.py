@@ -298,6 +298,8 @@ def test_a_full_disk(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             refused += 1
             sentence = str(error)
             assert sentence.endswith("cannot be written (no space left on device)")
+            assert sentence.startswith((str(target), str(tmp_path)))
+            assert ".tfexplore-" not in sentence
             assert files_of(tmp_path) == before
         else:
             break

@@ -220,6 +220,36 @@ def test_a_partitioned_export_of_tensorflow_1(tf: Any, made_models: Path, tmp_pa
         assert value.tobytes() == (new if key == name else floats)[key].tobytes()
 
 
+def test_a_model_without_signatures_whose_root_is_callable(tf: Any, tmp_path: Path) -> None:
+    """A few steps of SGD on what was imported, as a person writes them; then the export gives the same loss."""
+
+    class Line(tf.Module):
+        def __init__(self) -> None:
+            self.slope = tf.Variable(2.0, name="slope")
+            self.frozen = tf.Variable(1.0, trainable=False, name="frozen")
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            return self.slope * x + self.frozen
+
+    tf.saved_model.save(Line(), str(tmp_path / "line"))
+    imported = tf.saved_model.load(str(tmp_path / "line"))
+    x = tf.constant(2.0)
+    for _ in range(5):
+        with tf.GradientTape() as tape:
+            loss = (10.0 - imported(x)) ** 2
+        variables = tape.watched_variables()
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            variable.assign_sub(0.05 * gradient)
+    exported = export_all(tmp_path / "line", imported, tmp_path / "export", tf, by_name=True)
+    assert exported.keys == ("slope/.ATTRIBUTES/VARIABLE_VALUE",)
+    check_files(tmp_path / "line", tmp_path / "export", tf)
+    again = tf.saved_model.load(str(tmp_path / "export"))
+    assert again(x).numpy().tobytes() == imported(x).numpy().tobytes()
+    assert again.frozen.numpy() == 1.0
+    assert again.slope.numpy() != 2.0
+
+
 def test_by_name_where_names_tell(tf: Any, tmp_path: Path, small_models: Path) -> None:
     path = small_models / "session"
     with open_model(str(path)) as model:
