@@ -189,6 +189,12 @@ def test_the_model_itself_is_never_written_to(source: Path, tmp_path: Path) -> N
     assert files_of(source) == before
 
 
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800"])
+def test_what_is_no_name(source: Path, name: str) -> None:
+    with open_model(str(source)) as model, pytest.raises(UsageError, match="no folder can be named"):
+        export(model, NEW, name)
+
+
 def test_it_can_be_asked_before(source: Path, tmp_path: Path) -> None:
     with open_model(str(source)) as model:
         check_export(model, str(tmp_path / "new"))

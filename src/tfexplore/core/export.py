@@ -186,6 +186,12 @@ def _check_target(folder: str, directory: str, overwrite: bool, names: Collectio
     Args:
         names: what the model's folder holds: the same in the old folder is no stranger.
     """
+    try:
+        possible = bool(directory) and b"\0" not in os.fsencode(directory)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise UsageError(f"no folder can be named {directory!r}")
     if lies_within(directory, folder):
         raise UsageError(f"{directory}: the model itself lies there ({folder}), and it is never written to")
     if not os.path.lexists(directory):
