@@ -1,0 +1,124 @@
+"""A model's variables by their checkpoint keys, and their values as they were loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+_ATTRIBUTES = "/.ATTRIBUTES/"
+_ESCAPE = re.compile(r"\.(.)")
+
+
+class Tuned(NamedTuple):
+    """One variable of the model.
+
+    Attributes:
+        key: what the explorer calls it by: its checkpoint key, for TensorFlow 1 its name.
+        train: whether steps shall change it.
+        hold: whether nothing shall, not even the function itself.
+    """
+
+    key: str
+    variable: Any
+    train: bool
+    hold: bool
+
+
+def children(value: Any) -> dict[str, Any]:
+    """All that a restored object depends on, by name."""
+    listed = getattr(value, "_trackable_children", None)  # from TensorFlow 2.9 on
+    try:
+        if listed is not None:
+            return dict(listed())
+        return {one.name: one.ref for one in getattr(value, "_checkpoint_dependencies", ())}
+    except Exception:  # an object whose children cannot be listed has none
+        return {}
+
+
+def find(root: Any, keys: Iterable[str]) -> dict[str, Any]:
+    """The variables of these keys, as far as the model has them.
+
+    Args:
+        keys: of the object graph (`a/b/.ATTRIBUTES/VARIABLE_VALUE`), or names of variables of TensorFlow 1.
+    """
+    named = {}
+    for variable in getattr(root, "variables", ()) or ():
+        if hasattr(variable, "handle"):
+            named[variable.name.partition(":")[0]] = variable
+    seen: dict[tuple[int, str], Any] = {}
+    kept = {id(root): (root, children(root))}
+    found = {}
+    for key in keys:
+        path, cut, _ = key.partition(_ATTRIBUTES)
+        value = root
+        for part in path.split("/") if cut else ():
+            name = _ESCAPE.sub(lambda match: "/" if match.group(1) == "S" else match.group(1), part)
+            step = (id(value), name)
+            if step not in seen:
+                if id(value) not in kept:
+                    kept[id(value)] = (value, children(value))
+                seen[step] = kept[id(value)][1].get(name)
+            value = seen[step]
+            if value is None:
+                break
+        if not cut:
+            value = named.get(key)
+        if isinstance(value, tf.Variable) and hasattr(value, "handle"):
+            found[key] = value
+    return found
+
+
+def is_trained_by_gradients(variable: Any) -> bool:
+    """Whether its dtype has gradients."""
+    dtype = variable.dtype.base_dtype
+    return bool(dtype.is_floating or dtype.is_complex)
+
+
+class Loaded:
+    """Values on the host, to go back to.
+
+    Args:
+        variables: those with a value are kept.
+    """
+
+    def __init__(self, variables: Iterable[Any]) -> None:
+        self._kept: list[tuple[Any, Any]] = []
+        for variable in variables:
+            try:
+                self._kept.append((variable, np.array(variable.numpy())))
+            except (tf.errors.OpError, NotImplementedError, ValueError):  # without a value
+                pass
+        self._arrays = {id(variable): array for variable, array in self._kept}
+
+    def put_back(self) -> None:
+        """Gives all variables their values back."""
+        for variable, array in self._kept:
+            variable.assign(tf.constant(array, dtype=variable.dtype.base_dtype))
+
+    def value(self, variable: Any) -> Any:
+        """The value of one; None where it had none."""
+        return self._arrays.get(id(variable))
+
+    def moved(self) -> list[Any]:
+        """The variables whose bits are no longer the same."""
+        return [one for one, array in self._kept if np.asarray(one.numpy()).tobytes() != array.tobytes()]
+
+    def change(self, variable: Any) -> float:
+        """The L2 norm of one's change."""
+        before = self.value(variable)
+        return 0.0 if before is None else distance(np.asarray(variable.numpy()), before)
+
+
+def distance(now: Any, before: Any) -> float:
+    """The L2 norm of a difference, in float64; of equal values, NaN among them, 0."""
+    if now.tobytes() == before.tobytes():
+        return 0.0
+    if now.dtype.kind in "OSU" or not hasattr(now, "astype"):
+        return 1.0
+    wide = "complex128" if now.dtype.kind == "c" else "float64"
+    difference = (now.astype(wide) - before.astype(wide)).reshape(-1)
+    return float(np.sqrt(np.vdot(difference, difference).real))
