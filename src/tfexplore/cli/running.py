@@ -79,14 +79,19 @@ class ProgressLine:
             diagnostics.note(event.text, quiet=self._quiet)
         elif isinstance(event, Progress) and self._shown:
             share = f" {event.done:,} of {event.total:,}" if event.total and event.total > 1 else ""
-            self._draw(f"{text.visible(event.what)}{share} …")
+            self._redraw(f"{text.visible(event.what)}{share} …")
 
     def clear(self) -> None:
         """Takes the line away."""
         if self._cells:
-            self._draw("")
+            self._redraw("")
 
-    def _draw(self, line: str) -> None:
+    def draw(self, line: str) -> None:
+        """Draws the line anew."""
+        if self._shown:
+            self._redraw(line)
+
+    def _redraw(self, line: str) -> None:
         line = text.shorten(line, 78)
         pad = " " * max(0, self._cells - text.width(line))
         diagnostics.redraw(f"\r{line}{pad}" + ("" if line else "\r"))

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tfexplore.core.checkpoint import Checkpoint, index_file
@@ -52,22 +52,8 @@ class CheckpointDirectory:
             raise UsageError(f"{path}: checkpoints cannot be written there")
 
     def latest(self) -> str | None:
-        """The prefix of the newest checkpoint; None where there is none.
-
-        Raises:
-            ModelError: the folder or its `checkpoint` file cannot be read.
-        """
-        known = checkpoint_state.find_checkpoints(self.path)
-        state = self._state()
-        if state is not None and state.model_checkpoint_path:
-            prefix = checkpoint_state.resolve_prefix(self.path, state.model_checkpoint_path).prefix
-            if prefix in known:
-                return prefix
-        return max(known, key=lambda prefix: os.path.getmtime(index_file(prefix)), default=None)
-
-    def _state(self) -> checkpoint_state.CheckpointState | None:
-        path = os.path.join(self.path, checkpoint_state.STATE_FILE)
-        return checkpoint_state.read_checkpoint_state(path) if os.path.lexists(path) else None
+        """The prefix of the newest checkpoint; None where there is none; raises as `latest_of`."""
+        return latest_of(self.path)
 
     def begin(self, step: int, files: Sequence[str]) -> NewCheckpoint:
         """A checkpoint that is being written.
@@ -91,7 +77,7 @@ class CheckpointDirectory:
         now = time.time()
         entries: list[tuple[str, float]] = []
         with contextlib.suppress(ModelError):
-            state = self._state()
+            state = _state(self.path)
             if state is not None:
                 stamps = [*state.all_model_checkpoint_timestamps, *[0.0] * len(state.all_model_checkpoint_paths)]
                 for stored, stamp in zip(state.all_model_checkpoint_paths, stamps, strict=False):
@@ -170,6 +156,26 @@ class NewCheckpoint:
             _unlink(self._scratch[file])
 
 
+def latest_of(folder: str) -> str | None:
+    """The prefix of the newest checkpoint in a folder; None where there is none.
+
+    Raises:
+        ModelError: the folder or its `checkpoint` file cannot be read.
+    """
+    known = checkpoint_state.find_checkpoints(folder)
+    state = _state(folder)
+    if state is not None and state.model_checkpoint_path:
+        prefix = checkpoint_state.resolve_prefix(folder, state.model_checkpoint_path).prefix
+        if prefix in known:
+            return prefix
+    return max(known, key=lambda prefix: os.path.getmtime(index_file(prefix)), default=None)
+
+
+def _state(folder: str) -> checkpoint_state.CheckpointState | None:
+    path = os.path.join(folder, checkpoint_state.STATE_FILE)
+    return checkpoint_state.read_checkpoint_state(path) if os.path.lexists(path) else None
+
+
 def files_of(prefix: str) -> list[tuple[str, str, int]]:
     """The files of a checkpoint in TensorFlow's format: the name that the child knows each by, its path, its bytes.
 
@@ -192,6 +198,17 @@ def files_of(prefix: str) -> list[tuple[str, str, int]]:
                 with RandomAccessFile(path) as file:
                     found.append((part, path, file.size))
     return found
+
+
+def iter_pieces(path: str, size: int) -> Iterator[bytes]:
+    """A file's bytes in pieces of at most `size`; one empty piece where it has none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    with RandomAccessFile(path) as file:
+        for offset in range(0, max(file.size, 1), size):
+            yield file.pread(offset, min(size, file.size - offset))
 
 
 def _is_of_a_run(prefix: str) -> bool:
@@ -230,6 +247,4 @@ def _unlink(path: str) -> None:
 def _escaped(name: str) -> str:
     """A string of protobuf's text format."""
     plain = os.fsencode(name)
-    return "".join(
-        chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in plain
-    )
+    return "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in plain)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import inputs, text
 from tfexplore.core.arrays import called
-from tfexplore.core.feature_spec import input_specs
+from tfexplore.core.feature_spec import InputSpec, input_specs
 from tfexplore.core.given import given_arrays
 from tfexplore.core.json_values import near
 from tfexplore.core.loss_expr import LossExpr
@@ -110,7 +110,7 @@ class DataWish(NamedTuple):
     """
 
     path: str | None = None
-    mapping: Mapping[str, str] = {}  # noqa: RUF012
+    mapping: Mapping[str, str] = {}
     target: str | None = None
     batch: int | None = None
     seed: int | None = 0
@@ -128,6 +128,7 @@ class FinetunePlan(NamedTuple):
         seed: of the rows' order; None for the file's.
         drop_short: whether each batch must be full.
         notes: sentences for the person.
+        source: where the rows are from.
     """
 
     signature: str | None
@@ -143,6 +144,7 @@ class FinetunePlan(NamedTuple):
     variables: tuple[TuneVariable, ...]
     eager: bool
     notes: tuple[str, ...]
+    source: DataWish
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -258,7 +260,9 @@ def _finding(word: str, what: str, named: Sequence[tuple[str, str, str, Variable
         if any(pattern.search(name) for name in (one.name, label, path) if name)
     }
     if not found:
-        raise UsageError(f"{what} {text.visible(word)} finds no variable{near(word, [label for _, label, _, _ in named])}")
+        raise UsageError(
+            f"{what} {text.visible(word)} finds no variable{near(word, [label for _, label, _, _ in named])}"
+        )
     return found
 
 
@@ -378,12 +382,10 @@ def _bound(
     for info in left:
         if info.shape is not None and not info.shape:
             raise UsageError(f"{called(info)} has no dimension for rows: give it with --input")
-    known = ()
+    known: tuple[InputSpec, ...] = ()
     if specs and any(dtypes.base(info.dtype) == dtypes.STRING for info in left):
         known = tuple(input_specs(meta_graph, signature, cancel))
-    rows = open_data(
-        data.path, left, mapping=dict(data.mapping), target=data.target, specs=known, cancel=cancel
-    )
+    rows = open_data(data.path, left, mapping=dict(data.mapping), target=data.target, specs=known, cancel=cancel)
     fed = [*constants, *rows.columns]
     return {**defaults(signature, meta_graph.path, fed), **constants}, rows
 
@@ -418,6 +420,7 @@ def _made(
         wish.variables,
         wish.eager,
         tuple(notes),
+        wish.data,
     )
 
 

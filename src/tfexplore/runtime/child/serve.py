@@ -90,7 +90,7 @@ class Request:
         self._port.send({"type": "progress", "id": self.number, "what": what, "done": done, "total": total})
 
     def figures(self, done: int, total: int, figures: list[list[float]], changes: Optional[list[list[Any]]]) -> None:
-        """Says what the last steps of `tune_run` gave: [step, loss, gradient norm, seconds] each, and perhaps changes."""
+        """Says what the last steps of `tune_run` gave: [step, loss, norm, seconds] each, and perhaps changes."""
         header = {"type": "progress", "id": self.number, "what": "tuning", "done": done, "total": total}
         self._port.send({**header, "figures": figures, "changes": changes})
 

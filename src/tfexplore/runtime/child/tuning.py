@@ -56,7 +56,7 @@ class Tuning:
         self.root = root
         self.variables = variables
         self.loaded = loaded
-        self.step = before.step if before is not None else 0
+        self.step: int = before.step if before is not None else 0
         self._params = params
         self._constants = [tensors.to_constant(one) for one in constants]
         self._columns = [self._column(data, name) for name in params.get("columns") or ()]
@@ -76,10 +76,10 @@ class Tuning:
         if not self.trained:
             raise Refused("no_gradient", self._no_gradient())
         chosen = [one.variable for one in self.trained]
-        optimizer = params.get("optimizer")
+        optimizer: dict[str, Any] = params.get("optimizer") or {}
         self.optimizer_params = optimizer
         if before is not None and before.optimizer_params == optimizer and before.tunes(chosen):
-            self.optimizer = before.optimizer
+            self.optimizer: Optimizer = before.optimizer
         else:
             self.optimizer = Optimizer(str(optimizer.get("kind")), dict(optimizer.get("settings") or {}), chosen)
         self._to_hold = [one for one in variables if one.hold and one.key in self.moved_by_function]
@@ -171,7 +171,7 @@ class Tuning:
     # -- before the first step --
 
     def _probe(self) -> dict[str, tuple[bool, str, float]]:
-        """For each variable whether this loss gives it a gradient, why not, and the gradient's norm; changes nothing."""
+        """For each variable whether this loss gives it a gradient, why not, and its norm; changes nothing."""
         before = Loaded(one.variable for one in self.variables)
         able = [one for one in self.variables if is_trained_by_gradients(one.variable)]
         place = self.row
@@ -185,7 +185,7 @@ class Tuning:
             if moved:
                 before.put_back()
         self.first_loss = float(tf.math.real(found).numpy())
-        self.moved_by_function = {one.key for one in self.variables if id(one.variable) in moved}
+        self.moved_by_function: set[str] = {one.key for one in self.variables if id(one.variable) in moved}
         used = self._captured()
         reach = {}
         for one in self.variables:
@@ -300,9 +300,7 @@ class Tuning:
     def _changes(self, whole: bool = False) -> list[list[Any]]:
         """The keys of variables and the L2 norms of their changes since they were loaded."""
         trained = {one.key for one in self.trained}
-        looked_at = [
-            one for one in self.variables if whole or one.key in trained or one.key in self.moved_by_function
-        ]
+        looked_at = [one for one in self.variables if whole or one.key in trained or one.key in self.moved_by_function]
         return [[one.key, self.loaded.change(one.variable)] for one in looked_at]
 
     def _not_finite(self, found: Any) -> dict[str, Any]:
@@ -405,5 +403,7 @@ def _chosen(outputs: Any, output: Optional[str], whole: bool) -> Any:
     if whole and named:
         return outputs if isinstance(outputs, Mapping) else named
     raise Refused(
-        "wrong_input", f"there are {len(named):,} outputs, choose one: {', '.join(named) or 'none'}", hint="--output NAME"
+        "wrong_input",
+        f"there are {len(named):,} outputs, choose one: {', '.join(named) or 'none'}",
+        hint="--output NAME",
     )

@@ -45,7 +45,12 @@ class Files:
         Raises:
             Refused: that is no name of a file, or there is no folder.
         """
-        if self._folder is None or not isinstance(name, str) or os.path.basename(name) != name or name in ("", "..", "."):
+        if (
+            self._folder is None
+            or not isinstance(name, str)
+            or os.path.basename(name) != name
+            or name in ("", "..", ".")
+        ):
             raise Refused("protocol", f"there is no file {name!r:.200} here")
         return os.path.join(self._folder, name)
 
@@ -84,7 +89,7 @@ class Files:
             self.clear()
 
 
-class _Place(tf.Module):
+class _Place(tf.Module):  # type: ignore[misc]
     """Where a run stands in its data."""
 
     def __init__(self, row: int, seed: int) -> None:
@@ -164,7 +169,9 @@ class State:
             found = {}
             for one in self._tuning.variables:
                 name = str(one.variable.name).partition(":")[0]
-                found.update({one.key: key for key in (one.key, name) if key in shapes})
+                stored = next((key for key in (one.key, name) if key in shapes), None)
+                if stored is not None:
+                    found[one.key] = stored
             return found, False
         top = {child.local_name: child.node_id for child in graph.nodes[0].children} if graph.nodes else {}
         if "net" in top and "step" in top:
@@ -194,9 +201,8 @@ class State:
                         found[keys[id(value)]] = part.checkpoint_key
                 continue
             children = tuning_variables.children(value)
-            for child in node.children:
-                if child.local_name in children:
-                    waiting.append((children[child.local_name], child.node_id))
+            both = [child for child in node.children if child.local_name in children]
+            waiting += [(children[child.local_name], child.node_id) for child in both]
         return found
 
 

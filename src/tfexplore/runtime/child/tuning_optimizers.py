@@ -1,7 +1,7 @@
-"""Optimizers as TensorFlow's own kernels for training, so that no Keras is needed; slots are checkpointed as TensorFlow does.
+"""Optimizers made of TensorFlow's own kernels for training, so that no Keras is needed.
 
-The names of slots and of `iter` and `learning_rate` are those of `tf.keras.optimizers.legacy` (of TensorFlow 2.15 and
-earlier `tf.keras.optimizers`), and so are the formulas. A sparse gradient is made dense but for plain gradient descent.
+Their slots are slot variables of checkpoints. The names of slots, of `iter` and `learning_rate` are those of
+`tf.keras.optimizers.legacy`, and so are the formulas. A sparse gradient is made dense but for plain gradient descent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Held:
         self.starts: dict[str, float] = {}
 
 
-class Optimizer(tf.Module):
+class Optimizer(tf.Module):  # type: ignore[misc]
     """One optimizer with its state.
 
     Args:
@@ -189,13 +189,12 @@ class Optimizer(tf.Module):
     def _nadam(self, variable: Any, gradient: Any, rate: Any) -> None:
         step = tf.cast(self.iter + 1, tf.float64)
         now, after = self._momentum_at(step), self._momentum_at(step + 1.0)
-        cast = lambda value: tf.cast(value, variable.dtype.base_dtype)  # noqa: E731
         beta_1, beta_2 = self._as("beta_1", variable), self._as("beta_2", variable)
         m, v = self._slot("m", variable), self._slot("v", variable)
         m.assign(beta_1 * m + (1 - beta_1) * gradient)
         v.assign(beta_2 * v + (1 - beta_2) * tf.square(gradient))
-        first = cast(after / (1.0 - self.momentum_cache * after)) * m
-        first += cast((1.0 - now) / (1.0 - self.momentum_cache)) * gradient
+        first = tf.cast(after / (1.0 - self.momentum_cache * after), variable.dtype.base_dtype) * m
+        first += tf.cast((1.0 - now) / (1.0 - self.momentum_cache), variable.dtype.base_dtype) * gradient
         second = v / (1 - self._power("beta_2", variable))
         variable.assign_sub(rate * first / (tf.sqrt(second) + self._as("epsilon", variable)))
 

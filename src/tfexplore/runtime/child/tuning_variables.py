@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -88,10 +89,9 @@ class Loaded:
     def __init__(self, variables: Iterable[Any]) -> None:
         self._kept: list[tuple[Any, Any]] = []
         for variable in variables:
-            try:
+            # One without a value is left out.
+            with contextlib.suppress(tf.errors.OpError, NotImplementedError, ValueError):
                 self._kept.append((variable, np.array(variable.numpy())))
-            except (tf.errors.OpError, NotImplementedError, ValueError):  # without a value
-                pass
         self._arrays = {id(variable): array for variable, array in self._kept}
 
     def put_back(self) -> None:
