@@ -312,9 +312,10 @@ def _show(line: running.ProgressLine, report: Report) -> None:
 def _tell_reach(prepared: Prepared, *, quiet: bool) -> None:
     trained = [one for one in prepared.variables if one.trained]
     size = sum(one.tuned.variable.parameters for one in trained)
+    parameters = text.plural(size, "parameter")
     rows = f"; {prepared.rows:,} rows in batches of {prepared.batch:,}" if prepared.rows else ""
     diagnostics.note(
-        f"tuning {len(trained):,} of {text.plural(len(prepared.variables), 'variable')}, {text.plural(size, 'parameter')}; "
+        f"tuning {len(trained):,} of {text.plural(len(prepared.variables), 'variable')}, {parameters}; "
         f"loss {prepared.loss:.6g} before the first step{rows}",
         quiet=quiet,
     )

@@ -28,7 +28,7 @@ _KERAS = {
 }
 _SLOTS = {
     "sgd": (), "adam": ("m", "v"), "adamw": ("m", "v"), "adamax": ("m", "v"), "nadam": ("m", "v"),
-    "adagrad": ("accumulator",), "adadelta": ("accum_grad", "accum_var"), "rmsprop": ("rms",),
+    "adagrad": ("accumulator",), "adadelta": ("accum_grad", "accum_var"), "rmsprop": ("rms", "momentum"),
     "ftrl": ("accumulator", "linear"),
 }  # fmt: skip
 _ADAM = """\
@@ -72,10 +72,6 @@ tf.raw_ops.ResourceApplyAdadelta(
     var=variable.handle, accum=slot["accum_grad"].handle, accum_update=slot["accum_var"].handle, lr=rate,
     rho=constant({rho}, variable), epsilon=constant({epsilon}, variable), grad=gradient)""",
     "rmsprop": """\
-rho = constant({rho}, variable)
-slot["rms"].assign(rho * slot["rms"] + (1 - rho) * tf.square(gradient))
-variable.assign_sub(rate * gradient * tf.math.rsqrt(slot["rms"] + constant({epsilon}, variable)))""",
-    "rmsprop with momentum": """\
 tf.raw_ops.ResourceApplyRMSProp(
     var=variable.handle, ms=slot["rms"].handle, mom=slot["momentum"].handle, lr=rate, rho=constant({rho}, variable),
     momentum=constant({momentum}, variable), epsilon=constant({epsilon}, variable), grad=gradient)""",
@@ -190,10 +186,10 @@ def _optimizer(plan: FinetunePlan) -> list[str]:
     kind = plan.optimizer.kind
     settings = {**OPTIMIZERS[kind], **plan.optimizer.settings}
     update, slots = kind, _SLOTS[kind]
-    if settings.get("momentum"):
-        update = "momentum" if kind == "sgd" else "rmsprop with momentum"
-        slots = (*slots, "momentum")
+    if kind == "sgd" and settings["momentum"]:
+        update, slots = "momentum", ("momentum",)
     lines = ["", "iteration = tf.Variable(0, dtype=tf.int64)"]
+    lines.append(f"learning_rate = tf.Variable({plan.optimizer.learning_rate!r}, dtype=tf.float64)")
     if slots:
         starts = {name: settings.get("initial_accumulator_value", 0.0) for name in slots if name == "accumulator"}
         lines += [
@@ -232,7 +228,7 @@ def _optimizer(plan: FinetunePlan) -> list[str]:
         "",
         "",
         "def update(gradient, variable, slot):",
-        f"    rate = tf.cast(tf.constant({plan.optimizer.learning_rate!r}, tf.float64), variable.dtype)",
+        "    rate = tf.cast(learning_rate, variable.dtype)",
         *(["    gradient = tf.convert_to_tensor(gradient)"] if sparse else []),
         *("    " + line for line in _UPDATES[update].format(**settings).split("\n")),
     ]

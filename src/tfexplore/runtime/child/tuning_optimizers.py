@@ -27,7 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 _SLOTS = {
     "adam": ("m", "v"), "adamw": ("m", "v"), "adamax": ("m", "v"), "nadam": ("m", "v"), "adagrad": ("accumulator",),
-    "adadelta": ("accum_grad", "accum_var"), "ftrl": ("accumulator", "linear"),
+    "adadelta": ("accum_grad", "accum_var"), "ftrl": ("accumulator", "linear"), "rmsprop": ("rms", "momentum"),
 }  # fmt: skip
 
 
@@ -73,8 +73,6 @@ class Optimizer(tf.Module):  # type: ignore[misc]
         names = _SLOTS.get(kind, ())
         if kind == "sgd" and self._get("momentum"):
             names = ("momentum",)
-        if kind == "rmsprop":
-            names = ("rms", "momentum") if self._get("momentum") else ("rms",)
         if kind == "nadam":
             self.momentum_cache = tf.Variable(1.0, dtype=tf.float64, trainable=False, name="momentum_cache")
         start = self._settings.starts.get("initial_accumulator_value", 0.0)
@@ -213,14 +211,10 @@ class Optimizer(tf.Module):  # type: ignore[misc]
 
     def _rmsprop(self, variable: Any, gradient: Any, rate: Any) -> None:
         rho, epsilon, rms = self._as("rho", variable), self._as("epsilon", variable), self._slot("rms", variable)
-        if self._get("momentum"):
-            tf.raw_ops.ResourceApplyRMSProp(
-                var=variable.handle, ms=rms.handle, mom=self._slot("momentum", variable).handle, lr=rate, rho=rho,
-                momentum=self._as("momentum", variable), epsilon=epsilon, grad=gradient,
-            )  # fmt: skip
-            return
-        rms.assign(rho * rms + (1 - rho) * tf.square(gradient))
-        variable.assign_sub(rate * gradient * tf.math.rsqrt(rms + epsilon))
+        tf.raw_ops.ResourceApplyRMSProp(
+            var=variable.handle, ms=rms.handle, mom=self._slot("momentum", variable).handle, lr=rate, rho=rho,
+            momentum=self._as("momentum", variable), epsilon=epsilon, grad=gradient,
+        )  # fmt: skip
 
     def _ftrl(self, variable: Any, gradient: Any, rate: Any) -> None:
         zero = tf.zeros([], variable.dtype.base_dtype)
