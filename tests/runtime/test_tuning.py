@@ -234,9 +234,10 @@ async def test_a_run_goes_on_from_the_last_and_stops_between_two_steps(shared: R
     found = await tuned(shared, models / "dense", **dense(models, optimizer="adam"))
     parts = losses(await found.tuner.run(5)) + losses(await found.tuner.run(7))
     assert parts == expected
+    heard = asyncio.Event()
+    found.on_report = lambda report: heard.set() if report.done > 5 else None
     running = asyncio.ensure_future(found.tuner.run(10_000_000))
-    while not any(report.done > 5 for report in found.reports[-3:]):
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(heard.wait(), 60)
     await found.tuner.stop()
     ran = await running
     assert ran.why == "stopped"
