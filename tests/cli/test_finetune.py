@@ -101,8 +101,9 @@ def test_the_head_of_the_demo(finetune: Any, run: Run, tf: Any, tmp_path: Path) 
 def test_the_checkpoints_of_the_demo(finetune: Any) -> None:
     told = document(finetune(RANKER, *HEAD, "--steps", 1, "--restore", demo.FOLDER / "training", "--json"))
     assert told["restored"]["prefix"].endswith("training/ckpt-300")
-    assert {key.split("/")[0] for key in told["restored"]["matched"]} == {"dense_1", "dense_2"}
-    assert len(told["restored"]["missing"]) == 6
+    assert (told["restored"]["step"], len(told["restored"]["matched"]), told["restored"]["missing"]) == (300, 10, [])
+    assert not told["restored"]["optimizer"]  # a Keras optimizer's, which stores its state in another way
+    assert told["steps"][0]["step"] == 301
 
 
 def test_the_script(finetune: Any, models: Path) -> None:
@@ -120,13 +121,13 @@ def dense(models: Path) -> tuple[object, ...]:
 
 
 def test_nan_ends_it_with_1(finetune: Any, models: Path, tmp_path: Path) -> None:
-    words = (models / "basic", "--call", "__call__", "--input", "2", "--loss-expr", "tf.math.log(3. - y)")
+    words = (models / "basic", "--call", "__call__", "--input", "2", "--loss-expr", "tf.math.log(2.5 - y)")
     found = finetune(*words, "--learning-rate", 1, "--steps", 9, "--json", "--export", tmp_path / "new")
     assert found.code == 1
     told = json.loads(found.out)
     assert (told["ended"], told["nan"]["step"], told["nan"]["loss"]) == ("nan", 2, True)
     assert told["steps"][-1]["loss"] == "NaN"
-    assert "step 2 was not taken: the loss and the gradient of" in found.err
+    assert "step 2 was not taken: the loss is NaN or infinite; nothing was exported" in found.err
     assert not (tmp_path / "new").exists()
 
 
@@ -139,7 +140,7 @@ def test_variables_that_get_no_gradient_are_named(finetune: Any, models: Path) -
 
 
 def test_on_a_terminal(models: Path) -> None:
-    code, out, err = on_pty("finetune", models / "basic", *BASIC, "--steps", 60)
+    code, out, err = on_pty("finetune", models / "basic", *BASIC, "--steps", 60, "--no-color")
     lines = out.decode().splitlines()
     assert code == 0, err
     assert lines[0].split() == ["step", "loss", "gradient", "norm", "seconds"]
@@ -194,7 +195,7 @@ def test_ctrl_c(models: Path, tmp_path: Path, times: int) -> None:
         (("--loss-expr", "y", "--as", "python", "--json"), "--as prints a script instead of running it"),
         (("--loss-expr", "y['a']", "--signature", "none"), "there is no signature none"),
         (("--loss-expr", "y", "--output", "nothing"), "serving_default has no output nothing"),
-        (("--loss-expr", "y"), "is missing: give --input x=VALUE"),
+        (("--loss-expr", "y"), "is missing: give --input id=VALUE"),
         (("--loss-expr", "y", "--steps", "0"), "no number from 1 on"),
     ],
 )

@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
         target=options.target is not None,
     )
     optimizer = choose_optimizer(options.optimizer, {name: getattr(options, name) for name in _SETTINGS})
+    if options.restore is not None:
+        options.restore = _prefix(options.restore)
     with open_target(options.path, quiet=options.quiet) as model:
         meta_graph, target = running.runnable(model, options)
         if model.kind != SAVED_MODEL:
@@ -80,8 +82,6 @@ def run(options: argparse.Namespace) -> int:
         if options.form is not None and plan is not None:
             _write_script(target, plan, options)
             return diagnostics.DONE
-        if options.restore is not None:
-            options.restore = _prefix(options.restore)
         if options.export is not None:
             from tfexplore.core.export import check_export
 

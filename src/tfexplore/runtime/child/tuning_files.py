@@ -238,4 +238,6 @@ def _object_graph(reader: Any, shapes: dict[str, Any]) -> Any:
 
 def _has_slots(tuning: Tuning, shapes: dict[str, Any]) -> bool:
     names = tuning.optimizer.get_slot_names()
-    return all(any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for key in shapes) for name in names)
+    return "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE" in shapes and all(
+        any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for key in shapes) for name in names
+    )
