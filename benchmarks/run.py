@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+import finetune
 import first_frame
 import import_time
 import large
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "show": show,
     "scan": scan,
     "predict": predict,
+    "finetune": finetune,
     "search": search,
     "first_frame": first_frame,
     "import": import_time,
