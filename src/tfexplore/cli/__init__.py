@@ -56,6 +56,10 @@ def _run(arguments: list[str]) -> int:
         from tfexplore.cli import smoke
 
         return smoke.run(options)
+    if options.command == "finetune":
+        from tfexplore.cli import finetune
+
+        return finetune.run(options)
     if options.command == "demo":
         from tfexplore.cli import demo
 

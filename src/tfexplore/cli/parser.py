@@ -10,7 +10,7 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-COMMANDS = ("show", "tensor", "stats", "scan", "predict", "smoke", "demo", "doctor")
+COMMANDS = ("show", "tensor", "stats", "scan", "predict", "smoke", "finetune", "demo", "doctor")
 
 OVERVIEW = """\
 usage: tfexplore [PATH]                   open the explorer; without PATH, on the
@@ -21,14 +21,15 @@ usage: tfexplore [PATH]                   open the explorer; without PATH, on th
        tfexplore scan PATH                tell what a model could do to the machine
        tfexplore predict PATH             call a signature, a function or tensors
        tfexplore smoke PATH               try every signature with made-up inputs
+       tfexplore finetune PATH            tune a function of the model, step by step
        tfexplore demo [DIR]               write the demo model and open it
        tfexplore doctor                   tell what is here to run models with
 
 PATH is a SavedModel's folder, a training directory, a checkpoint's prefix, its
 .index or .data file, or the checkpoint state file. Of a serving base directory
 the newest version is shown, of another folder the models that lie below it.
-Only predict, smoke and the explorer's Predict tab start TensorFlow, in a process
-of its own. How it is run is told to the explorer as to predict: --tf-python,
+Only predict, smoke, finetune and the explorer's Predict tab start TensorFlow, in
+a process of its own. How it is run is told to the explorer as to predict: --tf-python,
 --device, --threads, --memory, --import, --op-library, --trust, --timeout.
 
 `tfexplore show --help` tells a command's options; ./show opens a folder called show."""
@@ -222,6 +223,21 @@ def _smoke_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _finetune_parser() -> argparse.ArgumentParser:
+    from tfexplore.cli.run_parsers import add_finetune
+
+    parser = _Parser(
+        prog="tfexplore finetune",
+        description="Takes steps of an optimizer on a function of the model and prints loss and gradient norm of each. "
+        "The model's own files stay as they are; the model runs in a process of its own, in a sandbox.",
+        epilog="Exit codes: 1 where a loss or gradient is NaN or the model is not trusted, 2 wrong usage, 3 the model "
+        "cannot be read, 4 TensorFlow failed, 130 stopped by Ctrl-C.",
+        allow_abbrev=False,
+    )
+    add_finetune(parser)
+    return parser
+
+
 def _explore_parser() -> argparse.ArgumentParser:
     from tfexplore.cli.run_parsers import add_child_options
 
@@ -249,6 +265,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             "scan": _scan_parser,
             "predict": _predict_parser,
             "smoke": _smoke_parser,
+            "finetune": _finetune_parser,
             "demo": _demo_parser,
             "doctor": _doctor_parser,
         }

@@ -48,6 +48,25 @@ def tolerance(value: str) -> float:
     return found
 
 
+def rate(value: str) -> float:
+    """A number from 0 on that is not infinite."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no number from 0 on")
+    return found
+
+
+def natural(value: str) -> int:
+    """A whole number from 0 on."""
+    number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text.visible(value)!r} is no number from 0 on")
+    return number
+
+
 def add_child_options(parser: argparse.ArgumentParser) -> None:
     """How the child is run."""
     group = parser.add_argument_group("how it is run")
@@ -125,4 +144,72 @@ def add_smoke(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signature", metavar="NAME", help="only this one (default: all)")
     parser.add_argument("--repeat", metavar="N", type=count, help="call each N more times for its latency")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the made-up floats (default: 0)")
+    add_run_options(parser)
+
+
+def add_finetune(parser: argparse.ArgumentParser) -> None:
+    """The options of `finetune`."""
+    from tfexplore.core.finetune_plan import LOSSES, OPTIMIZERS
+
+    parser.add_argument("path", metavar="PATH", help="a SavedModel")
+    what = parser.add_argument_group("what is tuned")
+    what.add_argument("--signature", metavar="NAME", help="a signature (default: serving_default, else the only one)")
+    what.add_argument("--call", metavar="PATH", help="a function of the object graph: __call__, encoder.__call__")
+    what.add_argument("--output", metavar="NAME", help="the output that the loss is about, where there are several")
+    what.add_argument("--inference", action="store_true", help="take a trace with training=False, not training=True")
+    what.add_argument(
+        "--train",
+        metavar="REGEX",
+        action="append",
+        default=[],
+        help="only variables whose name or path this finds (RE2), also such as the model froze; may be repeated",
+    )
+    what.add_argument(
+        "--freeze", metavar="REGEX", action="append", default=[], help="not the variables that this finds"
+    )
+    rows = parser.add_argument_group("inputs")
+    rows.add_argument("--input", metavar="NAME=VALUE", action="append", default=[], help="a constant, as for predict")
+    rows.add_argument("--example", metavar="JSON", help="a constant tf.Example, as for predict")
+    rows.add_argument("--tfrecord", metavar="FILE[:N]", help="constant records, as for predict")
+    rows.add_argument("--request", metavar="FILE", help="constants in a request of TensorFlow Serving")
+    rows.add_argument("--data", metavar="FILE", help="rows: .npz, .npy, .csv, .jsonl or .tfrecord")
+    rows.add_argument(
+        "--map", metavar="INPUT=COLUMN", action="append", default=[], help="the column that feeds an input"
+    )
+    rows.add_argument("--target", metavar="COLUMN", help="the column that the loss compares with")
+    rows.add_argument(
+        "--batch-size", metavar="N", type=count, help="rows in a step (default: 32, or what the model takes)"
+    )
+    rows.add_argument("--seed", metavar="N", type=natural, default=0, help="of the rows' order (default: 0)")
+    rows.add_argument("--no-shuffle", action="store_true", help="take the rows in the file's order")
+    how = parser.add_argument_group("how")
+    how.add_argument("--loss", choices=LOSSES, help="what is made small")
+    how.add_argument("--from-logits", action="store_true", help="the output is logits, for a cross-entropy")
+    how.add_argument("--loss-expr", metavar="EXPR", help='arithmetic of y and target, for instance "(10. - y) ** 2"')
+    how.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="(default: sgd)")
+    how.add_argument("--learning-rate", metavar="X", type=rate, help="(default: 0.01 for sgd, else 0.001)")
+    for name, of in (
+        ("momentum", "sgd, rmsprop"),
+        ("beta-1", "adam and its kin"),
+        ("beta-2", "adam and its kin"),
+        ("epsilon", "all but sgd, ftrl"),
+        ("rho", "rmsprop, adadelta"),
+        ("weight-decay", "adamw"),
+    ):
+        how.add_argument(f"--{name}", metavar="X", type=rate, help=f"of {of}")
+    how.add_argument("--nesterov", action="store_const", const=True, help="of sgd with momentum")
+    how.add_argument("--steps", metavar="N", type=count, default=10, help="how many (default: 10)")
+    how.add_argument("--eager", action="store_true", help="do not compile the step with tf.function")
+    out = parser.add_argument_group("what is kept")
+    out.add_argument(
+        "--checkpoint-dir", metavar="DIR", help="save checkpoints there, and go on from the latest that is there"
+    )
+    out.add_argument("--save-every", metavar="N", type=count, help="steps between checkpoints (default: only the last)")
+    out.add_argument(
+        "--max-to-keep", metavar="N", type=natural, default=3, help="newest checkpoints to keep, 0 for all (default: 3)"
+    )
+    out.add_argument("--restore", metavar="PREFIX", help="begin with this checkpoint's values, or a folder's latest")
+    out.add_argument("--export", metavar="DIR", help="a copy of the model with the new values")
+    out.add_argument("--overwrite", action="store_true", help="let --export replace a SavedModel")
+    out.add_argument("--as", dest="form", choices=("python",), help="print the equivalent script instead of running")
     add_run_options(parser)

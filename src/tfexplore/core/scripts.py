@@ -120,7 +120,7 @@ def _literal(name: str, array: Array) -> str:
 # -- Python --
 
 
-def _expression(array: Array) -> str:
+def expression(array: Array) -> str:
     """An array as a Python expression, exact to the bit; `np` is numpy."""
     if array.dtype.kind == "O":
         return f"np.array({array.tolist()!r}, dtype=object)" + ("" if array.size else f".reshape({array.shape!r})")
@@ -159,7 +159,7 @@ for name, value in {pairs}:
     print(value)"""
 
 
-_CHILD = """
+CHILD = """
 def child(value, name):
     if isinstance(value, (list, tuple)):
         return value[int(name)]
@@ -168,7 +168,7 @@ def child(value, name):
 
 
 def _python(target: Target, plan: Plan, loader: str | None) -> str:
-    inputs = {name: _expression(array) for name, array in plan.arrays.items()}
+    inputs = {name: expression(array) for name, array in plan.arrays.items()}
     head = ["import base64"] if any("base64." in one for one in inputs.values()) else []
     lines = [*head, *([""] if head else []), "import numpy as np", "import tensorflow as tf", ""]
     if plan.function is not None:
@@ -182,13 +182,14 @@ def _python(target: Target, plan: Plan, loader: str | None) -> str:
     return "\n".join(lines)
 
 
-def _load(target: Target) -> str:
+def load(target: Target) -> str:
+    """The line that loads a SavedModel as `model`."""
     tags = "" if target.tag_set is None else f", tags={list(target.tag_set)!r}"
     return f"model = tf.saved_model.load({target.path!r}{tags})"
 
 
 def _signature(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
-    lines = [_load(target), f"function = model.signatures[{plan.signature!r}]", "inputs = {"]
+    lines = [load(target), f"function = model.signatures[{plan.signature!r}]", "inputs = {"]
     lines += [f"    {name!r}: tf.constant({expression})," for name, expression in inputs.items()]
     lines += ["}", "outputs = function(**inputs)"]
     return [*lines, _PRINT.format(pairs="((name, value.numpy()) for name, value in outputs.items())").lstrip("\n")]
@@ -212,11 +213,11 @@ def _function(target: Target, plan: Plan, inputs: dict[str, str]) -> list[str]:
     args, kwargs = plan.arguments
     arguments = [*map(written, args), *([f"**{written(kwargs)}"] if kwargs else [])]
     steps = str(plan.function).split(".")
-    lines = [_load(target)]
+    lines = [load(target)]
     if len(steps) == 1:
         lines.append(f"function = getattr(model, {steps[0]!r})")
     else:
-        lines += [_CHILD, "function = model", f"for step in {steps!r}:"]
+        lines += [CHILD, "function = model", f"for step in {steps!r}:"]
         lines += ["    function = child(function, step)"]
     lines += ["outputs = function(", *(f"    {argument}," for argument in arguments), ")"]
     return [*lines, "tf.nest.map_structure(lambda value: print(value.numpy()), outputs)"]

@@ -134,10 +134,10 @@ def plan_function(
         ModelError: a file of inputs cannot be read.
     """
     if training is not None:
-        traces = [trace for trace in traces if _training(trace) in (training, None)]
+        traces = [trace for trace in traces if training_of(trace) in (training, None)]
     first: UsageError | None = None
     # Inference before training, where nothing else decides.
-    for trace in sorted(traces, key=lambda trace: _training(trace) is True):
+    for trace in sorted(traces, key=lambda trace: training_of(trace) is True):
         try:
             arrays = given_arrays(
                 meta_graph,
@@ -160,7 +160,8 @@ def plan_function(
     raise UsageError(f"no trace of {text.label(path)} takes this ({first}); they take: {listed}")
 
 
-def _training(trace: dict[str, Any]) -> bool | None:
+def training_of(trace: dict[str, Any]) -> bool | None:
+    """The value of a trace's `training` argument, or of its one boolean; None where it has none."""
     nest = trace["kwargs"].get("training")
     if nest is None:
         nest = next((one for one in trace["args"] if isinstance(one.get("value"), bool)), None)

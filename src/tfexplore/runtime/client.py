@@ -169,6 +169,22 @@ class Runtime:
         }
         return await _last(self.request("call", params, call.inputs, timeout=timeout), on_event)
 
+    async def ask(
+        self,
+        method: str,
+        params: dict[str, Any],
+        tensors: tuple[Tensor, ...] = (),
+        *,
+        timeout: float | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Sends a request of any kind; its result.
+
+        Raises:
+            RuntimeFailed, Cancelled: as `load`.
+        """
+        return await _last(self.request(method, params, tensors, timeout=timeout), on_event)
+
     async def request(
         self, method: str, params: dict[str, Any], tensors: tuple[Tensor, ...] = (), *, timeout: float | None = None
     ) -> AsyncGenerator[Event, None]:
@@ -203,6 +219,11 @@ class Runtime:
         """Cancels what runs: the child is asked, then terminated, then killed."""
         if self._running is not None:
             self._stop(self._running, "cancelled")
+
+    async def stop(self) -> None:
+        """Asks what runs to end early with what it has done; `tune_run` does."""
+        if self._running is not None and self._child is not None:
+            await self._child.send({"type": "stop", "id": self._running.number})
 
     async def close(self) -> None:
         """Ends the child, with all that it left; cancels what runs."""

@@ -66,5 +66,29 @@ def progress(header: dict[str, Any]) -> Progress:
     """The child has sent how far it is."""
     done, total = header.get("done"), header.get("total")
     return Progress(
-        str(header.get("what"))[:_LONGEST], done if type(done) is int else 0, total if type(total) is int else None
+        str(header.get("what"))[:_LONGEST],
+        done if type(done) is int else 0,
+        total if type(total) is int else None,
+        figures(header.get("figures")),
+        None if header.get("changes") is None else changes(header["changes"]),
     )
+
+
+def figures(sent: Any) -> tuple[tuple[int, float, float, float], ...]:
+    """The figures of steps that the child has sent, those that are what they should be."""
+    rows = [row for row in sent if isinstance(row, list) and len(row) == 4] if isinstance(sent, list) else []
+    return tuple(
+        (row[0], float(row[1]), float(row[2]), float(row[3]))
+        for row in rows
+        if type(row[0]) is int and all(_is_number(one) for one in row[1:])
+    )
+
+
+def changes(sent: Any) -> tuple[tuple[str, float], ...]:
+    """The changes of variables that the child has sent, those that are what they should be."""
+    rows = [row for row in sent if isinstance(row, list) and len(row) == 2] if isinstance(sent, list) else []
+    return tuple((row[0], float(row[1])) for row in rows if isinstance(row[0], str) and _is_number(row[1]))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 1 << 63)

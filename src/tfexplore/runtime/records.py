@@ -75,11 +75,18 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a request is; `total` is None where nobody knows."""
+    """How far a request is; `total` is None where nobody knows.
+
+    Attributes:
+        figures: of `tune_run`, for each of the last steps its number, loss, gradient norm and seconds.
+        changes: of `tune_run` now and then, the keys of variables and the L2 norms of their changes since loading.
+    """
 
     what: str
     done: int = 0
     total: int | None = None
+    figures: tuple[tuple[int, float, float, float], ...] = ()
+    changes: tuple[tuple[str, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

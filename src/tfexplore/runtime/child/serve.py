@@ -65,6 +65,7 @@ class Request:
 
     Attributes:
         cancelled: set once the explorer cancels it.
+        stopping: set once it shall end early with what it has done; only `tune_run` looks at it.
         on_cancel: what to call then, from the main thread; None for nothing.
     """
 
@@ -75,6 +76,7 @@ class Request:
         self.params: dict[str, Any] = header.get("params") or {}
         self.tensors = tensors
         self.cancelled = threading.Event()
+        self.stopping = threading.Event()
         self.on_cancel: Optional[Callable[[], None]] = None
 
     def progress(self, what: str, done: int = 0, total: Optional[int] = None) -> None:
@@ -86,6 +88,11 @@ class Request:
         if self.cancelled.is_set():
             raise Cancelled
         self._port.send({"type": "progress", "id": self.number, "what": what, "done": done, "total": total})
+
+    def figures(self, done: int, total: int, figures: list[list[float]], changes: Optional[list[list[Any]]]) -> None:
+        """Says what the last steps of `tune_run` gave: [step, loss, norm, seconds] each, and perhaps changes."""
+        header = {"type": "progress", "id": self.number, "what": "tuning", "done": done, "total": total}
+        self._port.send({**header, "figures": figures, "changes": changes})
 
     def log(self, text: str) -> None:
         """Tells the person something that is no failure."""
@@ -156,6 +163,10 @@ def _read(
                 if on_cancel is not None:
                     with contextlib.suppress(Exception):
                         on_cancel()
+        elif kind == "stop":
+            running = current.get(frame.header.get("id"))
+            if running is not None:
+                running.stopping.set()
         elif kind in ("configure", "request"):
             request = Request(port, frame.header, frame.tensors)
             if kind == "configure":

@@ -18,7 +18,7 @@ _NO_SIGNATURES = ("__saved_model_init_op", "__saved_model_train_op")
 
 
 class Session:
-    """Answers `load`, `describe` and `call`.
+    """Answers `load`, `describe`, `call`, and what begins with `tune_`.
 
     Args:
         params: `gpu`, `threads`, `imports`, `op_libraries`.
@@ -49,6 +49,7 @@ class Session:
         self._where: Optional[loading.Place] = None
         self._objects: Any = None
         self._in_session: Optional[loading.InSession] = None
+        self._tunings: Any = None
 
     def about(self) -> dict[str, Any]:
         """What runs here."""
@@ -68,6 +69,8 @@ class Session:
             raise Refused("no_model", "no model has been loaded")
         if request.method == "describe":
             return self._describe(request), []
+        if str(request.method).startswith("tune_"):
+            return self._tune(request)
         if request.method == "call":
             try:
                 return self._call(request)
@@ -111,7 +114,7 @@ class Session:
     def _forget(self) -> None:
         if self._in_session is not None:
             self._in_session.session.close()
-        self._where = self._objects = self._in_session = None
+        self._where = self._objects = self._in_session = self._tunings = None
 
     def _signatures(self) -> dict[str, Any]:
         if self._objects is not None:
@@ -149,6 +152,18 @@ class Session:
             "signatures": {name: signatures.of_function(one) for name, one in self._signatures().items()},
             "functions": functions,
         }
+
+    # -- tune --
+
+    def _tune(self, request: Request) -> Answer:
+        if self._objects is None:
+            raise Refused("no_gradient", "TensorFlow 1's loader gives a graph without gradients, which cannot be tuned")
+        if self._tunings is None:
+            from . import tuning_requests
+
+            self._tunings = tuning_requests.Tunings(self._objects)
+        found: Answer = self._tunings.answer(request)
+        return found
 
     # -- call --
 
