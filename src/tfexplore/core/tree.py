@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
@@ -32,7 +33,7 @@ from tfexplore.core.subjects import (
 )
 from tfexplore.core.summary import notes, object_graph_notes
 from tfexplore.core.tree_files import NOTES, checkpoint_notes_item, files_item, note_item, notes_item, own_folders
-from tfexplore.errors import ModelError
+from tfexplore.errors import ModelError, NotFoundError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
 _SIZED_KEYS = 200_000
@@ -252,8 +253,22 @@ def _function(meta_graph: MetaGraph, name: str) -> Item:
 
 
 def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Children:
+    return fixed(_function_items(meta_graph, name))
+
+
+def function_items(meta_graph: MetaGraph, name: str) -> list[Item]:
+    """The first level of the tree of a function that was entered: itself, its arguments, its body.
+
+    Raises:
+        NotFoundError: there is no such function.
+    """
+    return [replace(_function(meta_graph, name), children=None), *_function_items(meta_graph, name)]
+
+
+def _function_items(meta_graph: MetaGraph, name: str) -> list[Item]:
     function = meta_graph.functions.get(name)
-    assert function is not None
+    if function is None:
+        raise NotFoundError(f"there is no function {text.label(name)}", path=meta_graph.path)
     rows = [
         Item(
             "input" if is_input else "output",
@@ -273,7 +288,7 @@ def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Chil
         "The function's body is empty: it returns its arguments.",
         Deferred(lambda cancel: nodes_by_scope(meta_graph, function.graph, name, cancel)),
     )
-    return fixed([*rows, body])
+    return [*rows, body]
 
 
 # -- objects --

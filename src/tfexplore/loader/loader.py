@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.complete import Names
     from tfexplore.core.detail import Detail
+    from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.model import Model
     from tfexplore.core.narrowing import Options, Row
     from tfexplore.core.query import Query
@@ -105,6 +106,17 @@ class Loader:
             from tfexplore.core.tree import root_items
 
             return tuple(root_items(model))
+
+        items = await self.tasks.run(job)
+        return Page(items, 0, len(items))
+
+    async def function_roots(self, meta_graph: MetaGraph, name: str) -> Page:
+        """The first level of the tree of a function that is entered; raises as `page`."""
+
+        def job(context: Context) -> tuple[Item, ...]:
+            from tfexplore.core.tree import function_items
+
+            return tuple(function_items(meta_graph, name))
 
         items = await self.tasks.run(job)
         return Page(items, 0, len(items))

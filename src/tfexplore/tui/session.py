@@ -14,10 +14,10 @@ from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
 from tfexplore.loader.run_options import RunOptions
-from tfexplore.tui.browsing import Browsing
 from tfexplore.tui.header_facts import header_facts
 from tfexplore.tui.listing import Listing
 from tfexplore.tui.outline import PAGE, Node, Outline
+from tfexplore.tui.places import Places
 from tfexplore.tui.topics import Tab, Topic
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _COLLECT_AFTER = 0.1
 _OPENED_FIRST = ("section", "signature")
 
 
-class Session(Browsing):
+class Session(Places):
     """One opened path: a model, or a folder's list of models and the one that was opened from it.
 
     Args:
@@ -139,7 +139,7 @@ class Session(Browsing):
         self._totals = True
         at = self.row_at_cursor()
         self._facts = header_facts(model)
-        self.outline.refresh(roots.items)
+        self._model_outline.refresh(roots.items)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
         self._tell(Topic.HEADER)
@@ -280,6 +280,7 @@ class Session(Browsing):
         return True
 
     def _forget_tabs(self) -> None:
+        self._forget_places()
         self.safety = self._finding = None
         if self.predict is not None:
             self.predict.close()

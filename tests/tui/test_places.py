@@ -1,0 +1,85 @@
+"""Functions that are entered: the path, the way back, and what the tree shows on each step."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from core.saved_model_writer import function, identity, meta_graph, placeholder, write_saved_model
+from tfexplore.core.subjects import FunctionSubject
+from tfexplore.errors import ModelError
+from tfexplore.loader import Loader
+from tfexplore.tui import places
+from tfexplore.tui.session import Session
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Session]:
+    session = Session(str(path), Loader(), lambda topic: None)
+    try:
+        await session.open()
+        yield session
+    finally:
+        session.close()
+
+
+def model(folder: Path) -> Path:
+    bodies = [function(name, [b"a"], {b"r": b"y:output:0"}, [identity(b"y", b"a")]) for name in (b"outer", b"inner")]
+    return write_saved_model(
+        folder / "m", meta_graph(nodes=[placeholder(b"x"), identity(b"y", b"x")], functions=bodies)
+    )
+
+
+def labels(session: Session) -> list[str]:
+    rows = session.outline.rows(0, len(session.outline))
+    return [row.node.item.label for row in rows if row.node is not None and row.node.item is not None]
+
+
+async def test_a_function_is_entered_and_left(tmp_path: Path) -> None:
+    async with opened(model(tmp_path)) as session:
+        assert session.model is not None
+        owner = session.model.meta_graphs[0]
+        session.move_to(2)
+        before = labels(session)
+        assert session.function_path == []
+        assert await session.enter_function(owner, "outer")
+        assert session.function_path == ["outer"]
+        assert session.inside == (owner, "outer")
+        assert labels(session) == ["outer", "a", "r", "Nodes", "y"]
+        assert session.subject_at(session.cursor) == FunctionSubject(owner, "outer")
+        session.move_to(3)
+        assert not await session.enter_function(owner, "outer")  # it is shown already
+        assert await session.enter_function(owner, "inner")
+        assert session.function_path == ["outer", "inner"]
+        assert session.leave_function()
+        assert session.function_path == ["outer"]
+        assert session.cursor == 3
+        assert session.leave_function()
+        assert labels(session) == before
+        assert session.cursor == 2
+        assert not session.leave_function()
+
+
+async def test_what_is_no_function_says_so_and_changes_nothing(tmp_path: Path) -> None:
+    async with opened(model(tmp_path)) as session:
+        assert session.model is not None
+        before = labels(session)
+        with pytest.raises(ModelError, match="there is no function nothing"):
+            await session.enter_function(session.model.meta_graphs[0], "nothing")
+        assert labels(session) == before
+        assert session.function_path == []
+        assert session.status == ""
+
+
+async def test_the_path_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "MAX_DEPTH", 2)
+    async with opened(model(tmp_path)) as session:
+        assert session.model is not None
+        owner = session.model.meta_graphs[0]
+        await session.enter_function(owner, "outer")
+        await session.enter_function(owner, "inner")
+        with pytest.raises(ModelError, match="after 2 steps"):
+            await session.enter_function(owner, "outer")
