@@ -274,10 +274,33 @@ def keys(
     def find(subject: Subject) -> int | None:
         if not isinstance(subject, KeySubject) or subject.checkpoint is not checkpoint:
             return None
-        return names.index(subject.key) if subject.key in names else None
+        try:
+            return names.index(subject.key)
+        except ValueError:
+            return None
 
     return FlatList("key", order, make, names.__getitem__, find, sort, sorts)
 
 
 def _with_size(item: Item, nbytes: int) -> Item:
     return replace(item, columns=(text.size(nbytes),))
+
+
+def flat_list(
+    name: str,
+    meta_graph: MetaGraph | None,
+    checkpoint: Checkpoint | None = None,
+    function: str | None = None,
+    *,
+    sort: str | None = None,
+    cancel: Cancel = None,
+) -> FlatList:
+    """One of the lists of `ORDERS`, of a MetaGraph, of a function of it, or of a checkpoint; raises as these do."""
+    if name == "keys" and checkpoint is not None:
+        return keys(checkpoint, meta_graph, sort=sort, cancel=cancel)
+    if meta_graph is not None and name == "variables":
+        return variables(meta_graph, sort=sort, cancel=cancel)
+    make = {"nodes": nodes, "ops": ops, "tensors": tensors}.get(name)
+    if make is None or meta_graph is None:
+        raise UsageError(f"there are no {text.visible(name)} here")
+    return make(meta_graph, function, sort=sort, cancel=cancel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tfexplore.core import text
@@ -146,7 +146,11 @@ def _signatures(meta_graph: MetaGraph) -> Item:
         else _nothing(
             meta_graph, "signatures", "No signature: the model was saved without one, so nothing can be called by name."
         ),
-        Listed(lambda _: meta_graph.signatures, lambda signature: _signature(meta_graph, signature)),
+        Listed(
+            lambda _: meta_graph.signatures,
+            lambda signature: _signature(meta_graph, signature),
+            lambda found, name: _place_in_names([signature.name for signature in found], name),
+        ),
     )
 
 
@@ -238,8 +242,16 @@ def _functions(meta_graph: MetaGraph) -> Item:
         len(functions),
         f"{text.plural(len(functions), 'function')} with {text.plural(functions.num_nodes, 'node')} in all.",
         _nothing(meta_graph, "functions", "No functions in this graph."),
-        Listed(lambda _: sorted(functions.names, key=natural_key), lambda name: _function(meta_graph, name)),
+        Listed(
+            lambda _: sorted(functions.names, key=natural_key),
+            lambda name: _function(meta_graph, name),
+            _place_in_names,
+        ),
     )
+
+
+def _place_in_names(names: Sequence[str], name: str) -> int | None:
+    return names.index(name) if name in names else None
 
 
 def _function(meta_graph: MetaGraph, name: str) -> Item:

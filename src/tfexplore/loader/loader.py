@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core.items import Children, Item
-from tfexplore.core.subjects import Subject
+from tfexplore.core.subjects import OpSubject, Subject
 from tfexplore.errors import Cancelled
 from tfexplore.loader.tasks import Context, Progress, Tasks, call_soon
 
 if TYPE_CHECKING:
+    from tfexplore.core.checkpoint import Checkpoint
     from tfexplore.core.collection import Found
     from tfexplore.core.complete import Names
     from tfexplore.core.detail import Detail
+    from tfexplore.core.lists import FlatList
     from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.model import Model
     from tfexplore.core.narrowing import Options, Row
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 DETAIL = "detail"
 ENTER = "enter"
+LIST = "list"
 OPEN = "open"
 SEARCH = "search"
 COMPLETE = "complete"
@@ -146,6 +149,56 @@ class Loader:
             return Page(tuple(children.page(start, start + count, context.cancel)), start, total)
 
         return await self.tasks.run(job)
+
+    async def place(self, children: Children, name: str) -> int | None:
+        """The place of the child that is called so, or that leads there; raises as `page`."""
+
+        def job(context: Context) -> int | None:
+            from tfexplore.core.items import place_of
+
+            return place_of(children, name, context.cancel)
+
+        return await self.tasks.run(job)
+
+    async def flat_list(
+        self,
+        name: str,
+        meta_graph: MetaGraph | None,
+        checkpoint: Checkpoint | None = None,
+        function: str | None = None,
+        *,
+        sort: str | None = None,
+        known: FlatList | None = None,
+        at: Subject | None = None,
+    ) -> tuple[FlatList, int | None]:
+        """A flat list, and the place of a subject's row in it; a newer call cancels an older one. See `core.lists`.
+
+        Args:
+            known: the list, where it has been made already.
+            at: the subject.
+
+        Raises:
+            ModelError: it cannot be read.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> tuple[FlatList, int | None]:
+            from tfexplore.core import lists
+
+            found = known or lists.flat_list(name, meta_graph, checkpoint, function, sort=sort, cancel=context.cancel)
+            return found, None if at is None else found.place_of(at)
+
+        return await self.tasks.run(job, channel=LIST)
+
+    async def nodes_of_op(self, subject: OpSubject) -> FlatList:
+        """The nodes of one op type; raises as `flat_list`."""
+
+        def job(context: Context) -> FlatList:
+            from tfexplore.core import lists
+
+            return lists.nodes_of_op(subject)
+
+        return await self.tasks.run(job, channel=LIST)
 
     async def detail(self, subject: Subject) -> Detail:
         """What the detail pane shows; a newer call cancels an older one.

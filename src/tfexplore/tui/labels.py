@@ -27,6 +27,8 @@ _UNICODE = {
     "variable": "▪",
     "frozen": "▫",
     "node": "●",
+    "op": "◇",
+    "tensor": "◦",
     "function": "λ",
     "object": "○",
     "asset": "≡",
@@ -51,6 +53,8 @@ _ASCII = {
     "variable": "=",
     "frozen": "-",
     "node": "*",
+    "op": "%",
+    "tensor": "~",
     "function": "f",
     "object": "o",
     "asset": "a",
@@ -121,6 +125,56 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
         pieces += [("  ", "fold"), (facts, "problem" if problem is not None else "facts")]
     used = sum(text.width(piece[0]) for piece in pieces)
     return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
+
+
+def list_label(kind: str, name: str, item: Item | None, cells: int) -> RowLabel:
+    """A row of a flat list: glyph, name, dtype and shape, then op, size or count in a column at the right.
+
+    Args:
+        kind: of the rows.
+        name: as stored.
+        item: None while it is read: only the name is known then.
+        cells: how many there are.
+    """
+    mark = glyphs().get(item.kind if item is not None else kind, "")
+    mark_style = "problem" if item is not None and item.kind == "note" else "mark-plain"
+    facts, last, wide = _list_facts(item)
+    last_cells = min(wide, cells // 4)
+    last = last if text.width(last) <= last_cells else text.take(last, last_cells - 1) + text.ELLIPSIS
+    room = max(1, cells - text.width(mark) - 2 - (last_cells + 2 if last_cells else 0))
+    shown = text.label(name)
+    if facts and text.width(shown) + 2 + text.width(facts) > room:
+        # The name has up to two thirds of what is there before the facts give way, from their end.
+        facts_room = max(room // 3, room - 2 - text.width(shown))
+        facts = facts if text.width(facts) <= facts_room else text.take(facts, facts_room - 1) + text.ELLIPSIS
+    shown = text.shorten(shown, max(1, room - (text.width(facts) + 2 if facts else 0)))
+    gap = " " * (room - text.width(shown) - text.width(facts))
+    pieces = [(mark, mark_style), (" ", "fold"), (shown, "name"), (gap, "fold"), (facts, "facts")]
+    if last_cells:
+        pieces += [(" " * (2 + last_cells - text.width(last)), "fold"), (last, "facts")]
+    used = sum(text.width(piece[0]) for piece in pieces)
+    return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
+
+
+def _list_facts(item: Item | None) -> tuple[str, str, int]:
+    """dtype and shape; what stands in the last column; how wide that column may be."""
+    if item is None:
+        return "", "", 0
+    facts = [dtypes.name(item.dtype)] if item.dtype is not None else []
+    if item.has_shape:
+        facts.append(format_shape(item.shape))
+    if item.columns:
+        last, wide = item.columns[0], 9
+        # The column says what a row is sorted by, or how large it is; what the note says stands nowhere else.
+        facts += [item.note] if item.note and item.kind not in ("node", "tensor") else []
+    elif item.kind in ("node", "tensor"):
+        last, wide = item.note, 16
+    elif item.kind == "op":
+        last, wide = item.note, 11
+    else:
+        last, wide = "", 9
+        facts += [item.note] if item.note else []
+    return " ".join(facts), last, wide
 
 
 def _row_in_columns(item: Item, lead: list[Piece], name: str, cells: int) -> RowLabel:

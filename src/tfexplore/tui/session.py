@@ -324,7 +324,7 @@ class Session(Places):
         """What the cursor of the shown tab stands on."""
         if self.tab is Tab.SAFETY and self.safety is not None:
             return self.safety.subject
-        return self.subject_at(self.cursor)
+        return self.lists.subject if self.lists is not None else self.subject_at(self.cursor)
 
     # -- ending --
 

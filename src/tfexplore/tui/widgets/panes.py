@@ -13,6 +13,7 @@ from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.detail_pane import DetailPane
+from tfexplore.tui.widgets.flat_list import FlatListView
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.predict_tab import PredictTab
@@ -33,6 +34,7 @@ class Panes(Container):
     def compose(self) -> ComposeResult:
         """All of them; those of other tabs are hidden."""
         yield ModelTree(self.session, id="tree")
+        yield FlatListView(self.session, id="lists")
         yield SafetyList(self.session, id="safety")
         yield DetailPane(self.session, id="detail")
         yield PredictTab(self.session, id="predict")
@@ -44,18 +46,36 @@ class Panes(Container):
         elif topic is Topic.SAFETY:
             self.query_one(SafetyList).update_lines()
             self.app.refresh_bindings()
+        elif topic is Topic.FLAT:
+            self._draw_lists()
+        elif topic is Topic.FLAT_ROWS:
+            self.query_one(FlatListView).refresh()
         else:
             pane = self.query_one(DetailPane) if topic is Topic.DETAIL else self.query_one(ModelTree)
             pane.update_lines()
             if topic is not Topic.ROWS:
                 pane.show_cursor()
 
+    def _draw_lists(self) -> None:
+        """Shows the lists in the tree's place, or the tree again; the new one of the two has the focus of the other."""
+        lists, tree = self.query_one(FlatListView), self.query_one(ModelTree)
+        shown = self.session.lists is not None and self.session.tab is Tab.EXPLORE
+        if lists.display is not shown:
+            focused = self.screen.focused in (lists, tree)
+            self.adapt()
+            if focused:
+                self._left.focus()
+        if shown:
+            lists.update_lines()
+            lists.show_cursor()
+
     def adapt(self) -> None:
         """Gives the list of models, or the model's tab, its room."""
         self.set_class(self.session.in_list, "-list")
         tab, focused = self.session.tab, self.screen.focused
         for kind, shown in (
-            (ModelTree, tab is Tab.EXPLORE),
+            (ModelTree, tab is Tab.EXPLORE and self.session.lists is None),
+            (FlatListView, tab is Tab.EXPLORE and self.session.lists is not None),
             (SafetyList, tab is Tab.SAFETY),
             (DetailPane, tab is not Tab.PREDICT),
         ):
@@ -67,7 +87,9 @@ class Panes(Container):
     @property
     def _left(self) -> LineView:
         """The pane whose cursor the details follow."""
-        return self.query_one(SafetyList if self.session.tab is Tab.SAFETY else ModelTree)
+        if self.session.tab is Tab.SAFETY:
+            return self.query_one(SafetyList)
+        return self.query_one(ModelTree if self.session.lists is None else FlatListView)
 
     def focus_left(self) -> None:
         """Goes to the pane that the shown tab is worked in first."""
@@ -146,6 +168,7 @@ class Panes(Container):
 
     @on(ModelTree.CursorMoved)
     @on(SafetyList.CursorMoved)
+    @on(FlatListView.CursorMoved)
     def cursor_moved(self) -> None:
         if self._debounce is not None:
             self._debounce.stop()
@@ -188,8 +211,104 @@ class Panes(Container):
             self.cursor_moved()
 
     @on(ModelTree.LeafEntered)
+    @on(FlatListView.RowEntered)
     def _leaf_entered(self) -> None:
         self.query_one(DetailPane).focus()
+
+    # -- functions --
+
+    @on(ModelTree.EnterFunctionRequested)
+    def _enter_function_requested(self) -> None:
+        self.enter_function()
+
+    @work(exclusive=True, group="left", description="entering a function")
+    async def enter_function(self) -> None:
+        """Shows the graph of the function that the tree's cursor stands in."""
+        owner = self.session.owner
+        if owner is None or owner.meta_graph is None or owner.function is None:
+            said = "The cursor stands in no function. Enter opens Functions; on one of them e shows its graph."
+            self.app.notify(said, markup=False, timeout=4)
+            return
+        try:
+            await self.session.enter_function(owner.meta_graph, owner.function)
+        except Cancelled:
+            return
+        except ModelError as error:
+            self.app.notify(text.visible(str(error)), severity="error", markup=False, timeout=10)
+        self._place_changed()
+
+    @on(ModelTree.LeaveFunctionRequested)
+    def _leave_function_requested(self) -> None:
+        self.session.leave_function()
+        self._place_changed()
+
+    def _place_changed(self) -> None:
+        """After another graph, or another list, came to the left."""
+        self.app.refresh_bindings()
+        self.cursor_moved()
+
+    # -- the flat lists --
+
+    @on(ModelTree.ListsRequested)
+    @work(exclusive=True, group="left", description="showing the flat lists")
+    async def show_lists(self) -> None:
+        """Shows the flat lists in the tree's place."""
+        if not await self.session.show_lists():
+            self.app.notify("There are no lists: this model has neither a graph nor keys.", markup=False, timeout=4)
+        self._place_changed()
+
+    @on(FlatListView.TreeRequested)
+    def _tree_requested(self) -> None:
+        self.session.show_tree()
+        self._place_changed()
+
+    @on(FlatListView.StepRequested)
+    @work(exclusive=True, group="left", description="reading a list")
+    async def step_list(self, message: FlatListView.StepRequested) -> None:
+        """Goes to another list."""
+        if self.session.lists is not None:
+            await self.session.lists.step(message.by)
+            self._place_changed()
+
+    @on(FlatListView.SortRequested)
+    @work(exclusive=True, group="left", description="sorting a list")
+    async def sort_list(self) -> None:
+        """Sorts the list by something else."""
+        if self.session.lists is not None:
+            await self.session.lists.sort_next()
+            self._place_changed()
+
+    @on(FlatListView.OpRequested)
+    @work(exclusive=True, group="left", description="reading the nodes of an op")
+    async def open_op(self) -> None:
+        """Shows the nodes of the op under the cursor."""
+        try:
+            if self.session.lists is not None and await self.session.lists.open_op():
+                self._place_changed()
+        except Cancelled:
+            return
+
+    @on(FlatListView.BackRequested)
+    def _list_back_requested(self) -> None:
+        if self.session.lists is None or not self.session.lists.back():
+            self.session.leave_function()
+        self._place_changed()
+
+    @on(FlatListView.RowsSeen)
+    @work(description="reading rows of a list")
+    async def read_list_rows(self, message: FlatListView.RowsSeen) -> None:
+        """Reads rows of the list that are on the screen."""
+        lists = self.session.lists
+        if lists is None:
+            return
+        unread = lists.subject is None
+        try:
+            await lists.open()
+            await lists.read_rows(message.start, message.count)
+        except Cancelled:
+            return
+        if unread:  # the cursor was faster than the pages
+            self.cursor_moved()
 
     # -- the detail pane --
 
