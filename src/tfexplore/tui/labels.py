@@ -66,6 +66,8 @@ _ASCII = {
     "note": "!",
 }
 
+_VALUE, _SHORT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE", "/…VALUE"
+
 
 def glyphs() -> dict[str, str]:
     """A glyph for each kind: from Unicode, or ASCII where the terminal's encoding is not UTF-8."""
@@ -127,7 +129,7 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
     return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
 
 
-def list_label(kind: str, name: str, item: Item | None, cells: int) -> RowLabel:
+def list_label(kind: str, name: str, item: Item | None, cells: int, *, one_op: bool = False) -> RowLabel:
     """A row of a flat list: glyph, name, dtype and shape, then op, size or count in a column at the right.
 
     Args:
@@ -135,46 +137,49 @@ def list_label(kind: str, name: str, item: Item | None, cells: int) -> RowLabel:
         name: as stored.
         item: None while it is read: only the name is known then.
         cells: how many there are.
+        one_op: whether all rows have the same op, which need not be told in each.
     """
     mark = glyphs().get(item.kind if item is not None else kind, "")
     mark_style = "problem" if item is not None and item.kind == "note" else "mark-plain"
-    facts, last, wide = _list_facts(item)
-    last_cells = min(wide, cells // 4)
-    last = last if text.width(last) <= last_cells else text.take(last, last_cells - 1) + text.ELLIPSIS
-    room = max(1, cells - text.width(mark) - 2 - (last_cells + 2 if last_cells else 0))
+    last, wide = _last_column(item) if not one_op else ("", 0)
+    wide = min(wide, cells // 5)
+    last = last if text.width(last) <= wide else text.take(last, wide - 1) + text.ELLIPSIS
+    room = max(1, cells - text.width(mark) - 1 - (wide + 2 if wide else 0))
     shown = text.label(name)
-    if facts and text.width(shown) + 2 + text.width(facts) > room:
-        # The name has up to two thirds of what is there before the facts give way, from their end.
-        facts_room = max(room // 3, room - 2 - text.width(shown))
-        facts = facts if text.width(facts) <= facts_room else text.take(facts, facts_room - 1) + text.ELLIPSIS
-    shown = text.shorten(shown, max(1, room - (text.width(facts) + 2 if facts else 0)))
+    # The name has up to three quarters of what is there; the rest is for as much of the facts as fits whole.
+    left = room - 2 - min(text.width(shown), room * 3 // 4)
+    facts = next((facts for facts in _facts_to_choose(item) if text.width(facts) <= left), "")
+    name_room = max(1, room - (text.width(facts) + 2 if facts else 0))
+    if shown.endswith(_VALUE) and text.width(shown) > name_room > 3 * len(_SHORT_VALUE):
+        # What all keys end with tells nothing: what is before it has the room.
+        shown = text.shorten(shown.removesuffix(_VALUE), name_room - len(_SHORT_VALUE)) + _SHORT_VALUE
+    shown = text.shorten(shown, name_room)
     gap = " " * (room - text.width(shown) - text.width(facts))
     pieces = [(mark, mark_style), (" ", "fold"), (shown, "name"), (gap, "fold"), (facts, "facts")]
-    if last_cells:
-        pieces += [(" " * (2 + last_cells - text.width(last)), "fold"), (last, "facts")]
+    if wide:
+        pieces += [(" " * (2 + wide - text.width(last)), "fold"), (last, "facts")]
     used = sum(text.width(piece[0]) for piece in pieces)
     return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
 
 
-def _list_facts(item: Item | None) -> tuple[str, str, int]:
-    """dtype and shape; what stands in the last column; how wide that column may be."""
+def _last_column(item: Item | None) -> tuple[str, int]:
+    """What stands in the last column of a flat list, and how wide that may be."""
     if item is None:
-        return "", "", 0
-    facts = [dtypes.name(item.dtype)] if item.dtype is not None else []
-    if item.has_shape:
-        facts.append(format_shape(item.shape))
-    if item.columns:
-        last, wide = item.columns[0], 9
-        # The column says what a row is sorted by, or how large it is; what the note says stands nowhere else.
-        facts += [item.note] if item.note and item.kind not in ("node", "tensor") else []
-    elif item.kind in ("node", "tensor"):
-        last, wide = item.note, 16
-    elif item.kind == "op":
-        last, wide = item.note, 11
-    else:
-        last, wide = "", 9
-        facts += [item.note] if item.note else []
-    return " ".join(facts), last, wide
+        return "", 0
+    if item.kind in ("node", "tensor", "op"):
+        return (item.columns[0], 9) if item.columns else (item.note, 16)
+    return item.columns[0] if item.columns else "", 9
+
+
+def _facts_to_choose(item: Item | None) -> list[str]:
+    """dtype, shape and note: all that is known, then less of it."""
+    if item is None:
+        return []
+    dtype = dtypes.name(item.dtype) if item.dtype is not None else ""
+    shape = format_shape(item.shape) if item.has_shape else ""
+    note = item.note if item.kind not in ("node", "tensor", "op") else ""
+    both = " ".join(part for part in (dtype, shape) if part)
+    return [f"{both} {note}".strip(), note or both, both, shape, dtype]
 
 
 def _row_in_columns(item: Item, lead: list[Piece], name: str, cells: int) -> RowLabel:

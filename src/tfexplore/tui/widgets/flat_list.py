@@ -19,6 +19,10 @@ from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.place_title import place_pieces
 
+# Cells: a shorter path tells nothing, a longer op leaves no room for anything else.
+_LEAST_PATH = 8
+_MAX_OP = 24
+
 
 class FlatListView(LineView):
     """All nodes, ops, tensors, variables or keys, one line each."""
@@ -126,7 +130,7 @@ class FlatListView(LineView):
         """See `LineView`."""
         lists = self._lists
         if lists is not None:
-            cells = max(8, self.size.width - 6)
+            cells = max(8, self.size.width - 4)
             # Content, never str: Textual reads a str as markup, and a name may look like it.
             self.border_title = Content.assemble(*_title(self.session, lists, cells))
             self.border_subtitle = Content(lists.order) if lists.order else None
@@ -153,7 +157,7 @@ class FlatListView(LineView):
         item = lists.row(line)
         if item is None:
             self._ask_for_rows()
-        label = list_label(lists.rows.what, lists.rows.name(line), item, cells - 1)
+        label = list_label(lists.rows.what, lists.rows.name(line), item, cells - 1, one_op=lists.op is not None)
         return [Segment(piece, self.piece_style(f"row--{style}")) for piece, style in label.pieces]
 
     def draw_blank(self, y: int, cells: int) -> list[Segment]:
@@ -208,29 +212,40 @@ class FlatListView(LineView):
         self.post_message(ModelTree.LeaveRequested())
 
 
-def _title(session: Session, lists: Lists, cells: int) -> list[tuple[str, str]]:
-    """The lists that there are, the one that is shown marked by more than its colour; before them where one is."""
-    names: list[tuple[str, str]] = []
-    for name in lists.names:
-        count = f" {lists.counts[name]:,}" if name in lists.counts else ""
-        if name != lists.name:
-            names.append((name + count, ""))
-            continue
-        names.append((f"[{name}{count}]", "bold $accent"))
-        if lists.op is not None:
-            number = f" {len(lists.rows):,}" if lists.rows is not None else ""
-            names.append((f"▸ {text.shorten(text.label(lists.op), 24)}{number}", "bold $accent"))
-    joined: list[tuple[str, str]] = []
-    for piece in names:
-        if joined:
-            joined.append((" " if piece[0].startswith("▸") else " │ ", ""))
-        joined.append(piece)
-    room = cells - sum(text.width(piece[0]) for piece in joined) - 3
+_Pieces = list[tuple[str, str]]
+
+
+def _title(session: Session, lists: Lists, cells: int) -> _Pieces:
+    """The lists that there are, the one that is shown marked by more than its colour; before them where one is.
+
+    What does not fit goes: first the way here, then the other lists' counts, then the other lists.
+    """
     path = session.function_path
     function = lists.owner.function
     if function is not None and (not path or path[-1] != function):
         path = [*path, function]  # the lists of the function that the tree's cursor stands in
-    before = place_pieces(path, room) if room >= 8 and path else []
-    if not before and len(joined) > 1 and room < 0:  # where nothing else fits, the list that is shown
-        joined = [piece for piece in joined if piece[1]] or joined
-    return [*before, *([("  ", "")] if before else []), *joined]
+    names = _names(lists, lists.names, True)
+    room = cells - _width(names) - 2
+    if path and room >= _LEAST_PATH:
+        return [*place_pieces(path, room), ("  ", ""), *names]
+    for fewer in (names, _names(lists, lists.names, False)):
+        if _width(fewer) <= cells:
+            return fewer
+    return _names(lists, (lists.name,), True)
+
+
+def _names(lists: Lists, shown: tuple[str, ...], counted: bool) -> _Pieces:
+    pieces: _Pieces = []
+    for name in shown:
+        pieces += [(" │ ", "")] if pieces else []
+        here = name == lists.name
+        count = f" {lists.counts[name]:,}" if name in lists.counts and (counted or here) else ""
+        pieces.append((f"[{name}{count}]" if here else f"{name}{count}", "bold $accent" if here else ""))
+        if here and lists.op is not None:
+            count = f" {len(lists.rows):,}" if lists.rows is not None else ""
+            pieces.append((f" ▸ {text.shorten(text.label(lists.op), _MAX_OP)}{count}", "bold $accent"))
+    return pieces
+
+
+def _width(pieces: _Pieces) -> int:
+    return sum(text.width(piece[0]) for piece in pieces)
