@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
     from tfexplore.tui.finding import Finding
+    from tfexplore.tui.jumping import Jumping
     from tfexplore.tui.predict import Predict
     from tfexplore.tui.safety import Safety
 
@@ -318,6 +319,20 @@ class Session(Places):
 
             self._finding = Finding(self.model, self.loader, tell)
         return self._finding
+
+    @property
+    def last_finding(self) -> Finding | None:
+        """The search of the model, as it was left; None where nothing has been searched for."""
+        finding = self._finding
+        return finding if finding is not None and finding.model is self.model else None
+
+    def jumping(self) -> Jumping | None:
+        """A prompt for names of the model; None where there is none, or only a list of models."""
+        if self.model is None or self.in_list:
+            return None
+        from tfexplore.tui.jumping import Jumping
+
+        return Jumping(self.model, self.loader, self.inside)
 
     @property
     def pointed_at(self) -> Subject | None:

@@ -125,6 +125,16 @@ class DetailPane(LineView):
             if line is not None and line.subject is not None:
                 self.post_message(self.FollowRequested(line.subject))
 
+    def go_to_line(self, title: str, label: str) -> bool:
+        """Moves the cursor to the line of that label in the block of that title; tells whether there is one."""
+        detail = self._drawn_of[0]
+        wanted = [line for block in (detail.blocks if detail else ()) if block.title == title for line in block.lines]
+        for number, drawn in enumerate(self._drawn):
+            if drawn.line is not None and drawn.label.strip() == label and any(drawn.line is line for line in wanted):
+                self._move(number)
+                return True
+        return False
+
     def action_back(self) -> None:
         """Goes back to what was shown before."""
         self.post_message(self.BackRequested())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.timer import Timer
 
 from tfexplore.core import text
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
@@ -25,6 +28,16 @@ _DEBOUNCE = 0.08
 
 class Panes(Container):
     """The tree or the findings with the details beside them, or a tab of its own panes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "colon", "jump", "Go to", id="app.jump", tooltip="Go to a node, tensor, variable, key or function by name"
+        ),
+        Binding(
+            "n", "hit(1)", "Next hit", show=False, id="app.next_hit", tooltip="Go to the next hit of the last search"
+        ),
+        Binding("N", "hit(-1)", "Hit before", show=False, id="app.hit_before", tooltip="Go to the hit before"),
+    ]
 
     def __init__(self, session: Session, *, id: str) -> None:
         super().__init__(id=id)
@@ -307,8 +320,66 @@ class Panes(Container):
             await lists.read_rows(message.start, message.count)
         except Cancelled:
             return
-        if unread:  # the cursor was faster than the pages
+        at, shown = lists.subject, self.session.shown
+        # The cursor was faster than the pages; whoever went there by name has the details already.
+        if unread and at is not None and (shown is None or shown.subject != at):
             self.cursor_moved()
+
+    # -- going somewhere by name --
+
+    @work(exclusive=True, group="detail", description="going to what was found")
+    async def go_to(self, subject: Subject, output: int | None = None, *, focus: bool = True) -> None:
+        """Shows the details of something, and puts the cursor on the left on it where it stands there.
+
+        Args:
+            output: of a node, the output whose line of the details the cursor goes to.
+            focus: whether the details get the focus.
+        """
+        if self._debounce is not None:
+            self._debounce.stop()
+        if self.session.tab is not Tab.EXPLORE:
+            self.session.show_tab(Tab.EXPLORE)
+            self.focus_left()
+        if focus:
+            self.query_one(DetailPane).focus()
+        await self.session.follow(subject)
+        if output is not None:
+            self.query_one(DetailPane).go_to_line("outputs", str(output))
+        try:
+            await self.session.reveal(subject)
+        except Cancelled:
+            return
+        self.app.refresh_bindings()
+
+    def action_jump(self) -> None:
+        """Asks for a name, and goes to what is called so."""
+        from tfexplore.core.jump import Target
+        from tfexplore.tui.screens.jump import JumpScreen
+
+        def chosen(target: Target | None) -> None:
+            if target is not None:
+                self.go_to(target.subject, target.output)
+
+        jumping = self.session.jumping()
+        if jumping is not None:
+            self.app.push_screen(JumpScreen(jumping), chosen)
+
+    @work(exclusive=True, group="hit", description="going to a hit")
+    async def action_hit(self, by: int) -> None:
+        """Goes to the next hit of the last search, or the one before."""
+        finding = self.session.last_finding
+        if finding is None or not finding.step(by):
+            said = (
+                "Nothing has been searched for."
+                if finding is None or not finding.query
+                else "The search found nothing."
+            )
+            self.app.notify(f"{said} / searches.", markup=False, timeout=4)
+            return
+        subject = await finding.subject()
+        if subject is not None:
+            self.app.notify(text.visible(finding.place), markup=False, timeout=2)
+            self.go_to(subject, focus=False)
 
     # -- the detail pane --
 
