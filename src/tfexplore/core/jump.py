@@ -125,11 +125,11 @@ class Jump:
         found: dict[Candidate, None] = {}
         for source in self._sources:
             for name in source.names.complete(prefix, limit):
-                scope = name.endswith("/") and source.find(name) is None
-                kind = (
-                    "tensor" if source.kind == "node" and ":" in name and _split(name)[1] is not None else source.kind
-                )
-                found[Candidate(SCOPE if scope else kind, name)] = None
+                kind = source.kind
+                if name.endswith("/") or ":" in name:  # a name may look like a scope, or like a tensor's
+                    target = source.find(name)
+                    kind = SCOPE if target is None else kind if target.output is None else "tensor"
+                found[Candidate(kind, name)] = None
         ways = sorted(found, key=lambda way: (way.name != prefix, natural_key(way.name)))
         return ways[:limit]
 
@@ -161,7 +161,7 @@ class Jump:
         if near is None:
             hint = "/ searches within names"
         else:
-            hint = f"the nearest is {text.shorten(text.label(near.name), 80)} ({near.kind})"
+            hint = f"the nearest is {text.shorten(text.label(near.name), 80)} ({near.kind}); / searches within names"
         raise NotFoundError(f"nothing is called {shown}; {hint}")
 
     def _in_functions(self, name: str, cancel: threading.Event | None) -> Target | None:

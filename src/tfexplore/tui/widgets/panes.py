@@ -378,6 +378,7 @@ class Panes(Container):
             return
         subject = await finding.subject()
         if subject is not None:
+            self.app.clear_notifications()  # where the hit before was
             self.app.notify(text.visible(finding.place), markup=False, timeout=2)
             self.go_to(subject, focus=False)
 
