@@ -216,7 +216,7 @@ async def test_the_line_of_an_output_gets_the_cursor(tmp_path: Path) -> None:
         await gone(driver, "split")
         await driver.until(lambda: driver.detail.cursor_line > 0)
         drawn = driver.detail._drawn[driver.detail.cursor_line]
-        assert drawn.label.strip() == "2"
+        assert drawn.label.strip() == "split:2"
 
 
 async def test_there_is_no_prompt_for_a_list_of_models(tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from core.saved_model_writer import function, identity, meta_graph, placeholder, write_saved_model
-from tfexplore.core.subjects import FunctionSubject
+from tfexplore.core.jump import Jump
+from tfexplore.core.subjects import FunctionSubject, SectionSubject
 from tfexplore.errors import ModelError
 from tfexplore.loader import Loader
 from tfexplore.tui import places
+from tfexplore.tui.screens.jump import JumpScreen
 from tfexplore.tui.session import Session
+from tui.driving import explorer
 
 
 @asynccontextmanager
@@ -83,3 +87,45 @@ async def test_the_path_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         await session.enter_function(owner, "inner")
         with pytest.raises(ModelError, match="after 2 steps"):
             await session.enter_function(owner, "outer")
+
+
+async def test_the_left_keeps_to_the_graph_of_what_is_shown(tmp_path: Path) -> None:
+    async with opened(model(tmp_path)) as session:
+        assert session.model is not None
+        owner = session.model.meta_graphs[0]
+        graphs = {name: Jump(session.model, (owner, name)).find("y").subject for name in ("outer", "inner")}
+        main = Jump(session.model).find("y").subject
+        assert not await session.accompany(main)
+        assert await session.accompany(FunctionSubject(owner, "outer"))
+        assert not await session.accompany(graphs["outer"])
+        assert await session.accompany(graphs["inner"])
+        assert session.function_path == ["outer", "inner"]
+        assert not await session.accompany(SectionSubject("Graph", ""))
+        assert await session.accompany(graphs["outer"])  # out again, not into it once more
+        assert session.function_path == ["outer"]
+        assert await session.accompany(graphs["inner"])
+        assert await session.accompany(main)
+        assert session.function_path == []
+
+
+async def test_a_line_that_leads_to_a_function_enters_it_and_the_way_back_leaves_it() -> None:
+    async with explorer() as driver:
+        await driver.press("colon")
+        await driver.until(lambda: isinstance(driver.app.screen, JumpScreen))
+        driver.app.screen.query_one(Input).value = "StatefulPartitionedCall"
+        await driver.press("enter")
+        await driver.until(lambda: driver.title == "StatefulPartitionedCall" and driver.detail.has_focus)
+        await driver.until(lambda: driver.session.loader.tasks.running == 0)
+        for number, drawn in enumerate(driver.detail._drawn):
+            if drawn.line is not None and isinstance(drawn.line.subject, FunctionSubject):
+                driver.detail._move(number)
+                name = drawn.line.subject.name
+                break
+        await driver.press("enter")
+        await driver.until(lambda: driver.session.function_path == [name])
+        assert driver.detail.has_focus
+        assert driver.labels()[0] == driver.title == name
+        await driver.press("backspace")
+        await driver.until(lambda: driver.title == "StatefulPartitionedCall")
+        await driver.until(lambda: driver.session.function_path == [])
+        assert driver.session.subject_at(driver.session.cursor) == driver.session.shown.subject  # type: ignore[union-attr]

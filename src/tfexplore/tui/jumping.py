@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfexplore.core.meta_graph import MetaGraph
 
 _TYPED = -1
+_TAKE = "jump"
 
 
 class Jumping:
@@ -92,14 +93,20 @@ class Jumping:
         common = text.visible(first[: next((n for n, c in enumerate(first) if last[n : n + 1] != c), len(first))])
         return common if len(common) > len(self.shown) else text.visible(self.candidates[0].name)
 
-    async def take(self) -> Target | None:
-        """What is chosen or typed stands for; None where that is nothing, which `problem` tells."""
+    async def take(self, shown: str) -> Target | None:
+        """What is chosen or typed stands for; None where that is nothing, which `problem` tells.
+
+        Args:
+            shown: what is typed by now: keys may come faster than ways to go on are found.
+        """
+        if shown != self.shown:
+            await self.type(shown)
         chosen = self.candidates[self.cursor] if 0 <= self.cursor < len(self.candidates) else None
         name, kind = (chosen.name, chosen.kind) if chosen is not None else (text.stored(self.shown), None)
         number, jump = self._number, self._jump
         try:
             return await self._loader.tasks.run(
-                lambda context: (jump or self._open(context.cancel)).find(name, kind, context.cancel), channel=COMPLETE
+                lambda context: (jump or self._open(context.cancel)).find(name, kind, context.cancel), channel=_TAKE
             )
         except Cancelled:
             return None

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.items import Item
-from tfexplore.core.subjects import FunctionSubject, MetaGraphSubject, Subject
+from tfexplore.core.subjects import (
+    ArgumentSubject,
+    FunctionSubject,
+    MetaGraphSubject,
+    NodeSubject,
+    OpSubject,
+    Subject,
+)
 from tfexplore.core.ways import Way, way_to
 from tfexplore.errors import ModelError
 from tfexplore.loader import Loader
@@ -118,6 +125,29 @@ class Places(Browsing):
         self._tell(Topic.ROWS)
         self._tell(Topic.CURSOR)
         self._tell(Topic.FLAT)
+
+    async def accompany(self, subject: Subject) -> bool:
+        """Shows the graph that something is in: goes into its function, or out of those that it is not in.
+
+        Tells whether anything changed; of what is in no graph nothing does.
+
+        Raises:
+            ModelError: its function cannot be read.
+            Cancelled: it was cancelled.
+        """
+        place = _graph_of(subject)
+        if place is None or self.model is None or self.in_list:
+            return False
+        meta_graph, name = place
+        path = [None, *((step.meta_graph, step.name) for step in self._inside)]
+        wanted = None if name is None else (meta_graph, name)
+        if wanted == path[-1]:
+            return False
+        if wanted is not None and wanted not in path:
+            return await self.enter_function(meta_graph, wanted[1])
+        while self.inside != wanted:
+            self.leave_function()
+        return True
 
     # -- flat lists --
 
@@ -249,6 +279,15 @@ class Places(Browsing):
         self._inside.clear()
         self._kept.clear()
         self.lists = None
+
+
+def _graph_of(subject: Subject) -> tuple[MetaGraph, str | None] | None:
+    """The MetaGraph and the function that something is in, or is; None for what is in no graph."""
+    if isinstance(subject, FunctionSubject):
+        return subject.meta_graph, subject.name
+    if isinstance(subject, NodeSubject | OpSubject | ArgumentSubject):
+        return subject.meta_graph, subject.function
+    return None
 
 
 def _is_of(item: Item, meta_graph: MetaGraph | None) -> bool:

@@ -160,11 +160,12 @@ class JumpScreen(ModalScreen[Target | None]):
     @work(exclusive=True, group="take", description="going to a name")
     async def action_take(self) -> None:
         """Goes to what is called so; into a scope that is chosen."""
+        shown = self.query_one(Input).value
         scope = self.jumping.chosen_scope
-        if scope is not None:
+        if scope is not None and shown == self.jumping.shown:
             self._put(scope)
             return
-        target = await self.jumping.take()
+        target = await self.jumping.take(shown)
         if target is not None:
             self.dismiss(target)
 

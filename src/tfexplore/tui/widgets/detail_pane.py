@@ -125,13 +125,13 @@ class DetailPane(LineView):
             if line is not None and line.subject is not None:
                 self.post_message(self.FollowRequested(line.subject))
 
-    def go_to_line(self, title: str, label: str) -> bool:
-        """Moves the cursor to the line of that label in the block of that title; tells whether there is one."""
+    def go_to_line(self, title: str, number: int) -> bool:
+        """Moves the cursor to line `number` of the block of that title; tells whether there is one."""
         detail = self._drawn_of[0]
-        wanted = [line for block in (detail.blocks if detail else ()) if block.title == title for line in block.lines]
-        for number, drawn in enumerate(self._drawn):
-            if drawn.line is not None and drawn.label.strip() == label and any(drawn.line is line for line in wanted):
-                self._move(number)
+        lines = [line for block in (detail.blocks if detail else ()) if block.title == title for line in block.lines]
+        for place, drawn in enumerate(self._drawn):
+            if drawn.line is not None and number < len(lines) and drawn.line is lines[number]:
+                self._move(place)
                 return True
         return False
 

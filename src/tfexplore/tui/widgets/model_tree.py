@@ -45,6 +45,7 @@ class ModelTree(LineView):
             "e",
             "enter_function",
             "Into function",
+            show=False,
             id="tree.enter",
             tooltip="Show the graph of the function under the cursor",
         ),

@@ -344,7 +344,7 @@ class Panes(Container):
             self.query_one(DetailPane).focus()
         await self.session.follow(subject)
         if output is not None:
-            self.query_one(DetailPane).go_to_line("outputs", str(output))
+            self.query_one(DetailPane).go_to_line("outputs", output)
         try:
             await self.session.reveal(subject)
         except Cancelled:
@@ -392,8 +392,24 @@ class Panes(Container):
     async def follow(self, message: DetailPane.FollowRequested) -> None:
         """Shows what a line of the details names."""
         await self.session.follow(message.subject)
+        await self._accompany()
 
     @on(DetailPane.BackRequested)
     def _back_requested(self) -> None:
-        if not self.session.back():
+        if self.session.back():
+            self.accompany()
+        else:
             self._left.focus()
+
+    @work(exclusive=True, group="left", description="going into a function")
+    async def accompany(self) -> None:
+        """Keeps the left in the graph of what the details show."""
+        await self._accompany()
+
+    async def _accompany(self) -> None:
+        shown = self.session.shown
+        try:
+            if shown is not None and self.session.tab is Tab.EXPLORE and await self.session.accompany(shown.subject):
+                self.app.refresh_bindings()
+        except (Cancelled, ModelError):  # the details say why
+            return
