@@ -194,7 +194,12 @@ def nodes_of_op(subject: OpSubject) -> FlatList:
 
 
 def tensors(
-    owner: MetaGraph, function: str | None = None, *, sort: str | None = None, cancel: Cancel = None
+    owner: MetaGraph,
+    function: str | None = None,
+    *,
+    sort: str | None = None,
+    cancel: Cancel = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FlatList:
     """All tensors: a function's arguments, then the nodes' outputs; by size every node is decoded first."""
     graph = graph_of(owner, function)
@@ -202,7 +207,7 @@ def tensors(
     graph.load(cancel)
     # Of equal sizes the order of names does not matter so much as to wait for it.
     index = TensorIndex(graph, _node_order(graph, PLAIN if PLAIN in sorts and sort == SIZE else sort, cancel), cancel)
-    order: Sequence[int] = index.by_size(cancel) if sort == SIZE else range(len(index))
+    order: Sequence[int] = index.by_size(cancel, progress) if sort == SIZE else range(len(index))
 
     def make(number: int) -> Item:
         tensor = index.tensor(number)
@@ -294,13 +299,16 @@ def flat_list(
     *,
     sort: str | None = None,
     cancel: Cancel = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FlatList:
     """One of the lists of `ORDERS`, of a MetaGraph, of a function of it, or of a checkpoint; raises as these do."""
     if name == "keys" and checkpoint is not None:
         return keys(checkpoint, meta_graph, sort=sort, cancel=cancel)
     if meta_graph is not None and name == "variables":
         return variables(meta_graph, sort=sort, cancel=cancel)
-    make = {"nodes": nodes, "ops": ops, "tensors": tensors}.get(name)
+    if meta_graph is not None and name == "tensors":
+        return tensors(meta_graph, function, sort=sort, cancel=cancel, progress=progress)
+    make = {"nodes": nodes, "ops": ops}.get(name)
     if make is None or meta_graph is None:
         raise UsageError(f"there are no {text.visible(name)} here")
     return make(meta_graph, function, sort=sort, cancel=cancel)

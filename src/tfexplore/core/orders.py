@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tfexplore.core.natural import natural_key, natural_texts
@@ -176,8 +176,13 @@ class TensorIndex:
     def __iter__(self) -> Iterator[Tensor]:
         return map(self.tensor, range(self._total))
 
-    def by_size(self, cancel: threading.Event | None = None) -> array[int]:
+    def by_size(
+        self, cancel: threading.Event | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> array[int]:
         """Numbers of the tensors, the largest first; decodes every node.
+
+        Args:
+            progress: told how many of all have been looked at.
 
         Raises:
             Cancelled: `cancel` was set.
@@ -186,5 +191,7 @@ class TensorIndex:
         for number, tensor in enumerate(self):
             if number % _CHECK_EVERY == 0:
                 check_cancel(cancel)
+                if progress is not None:
+                    progress(number, self._total)
             sizes.append(tensor_bytes(tensor))
         return array("I", sorted(range(self._total), key=lambda number: -sizes[number]))

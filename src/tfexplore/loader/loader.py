@@ -170,6 +170,7 @@ class Loader:
         sort: str | None = None,
         known: FlatList | None = None,
         at: Subject | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> tuple[FlatList, int | None]:
         """A flat list, and the place of a subject's row in it; a newer call cancels an older one. See `core.lists`.
 
@@ -185,10 +186,15 @@ class Loader:
         def job(context: Context) -> tuple[FlatList, int | None]:
             from tfexplore.core import lists
 
-            found = known or lists.flat_list(name, meta_graph, checkpoint, function, sort=sort, cancel=context.cancel)
+            def report(done: int, total: int) -> None:
+                context.report(Progress(name, done, total))
+
+            found = known or lists.flat_list(
+                name, meta_graph, checkpoint, function, sort=sort, cancel=context.cancel, progress=report
+            )
             return found, None if at is None else found.place_of(at)
 
-        return await self.tasks.run(job, channel=LIST)
+        return await self.tasks.run(job, channel=LIST, on_progress=on_progress)
 
     async def nodes_of_op(self, subject: OpSubject) -> FlatList:
         """The nodes of one op type; raises as `flat_list`."""

@@ -19,7 +19,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.errors import Cancelled, ModelError
-from tfexplore.loader import Loader
+from tfexplore.loader import Loader, Progress
 from tfexplore.tui.topics import Topic
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Lists:
         self._loader = loader
         self._tell = tell
         self._say = say
+        self._said = False  # whether it says that it reads
         self._number = 0  # how often a list was gone to
         self._sorts: dict[str, str] = {}
         self._cursors: dict[str, int] = {}
@@ -177,14 +178,16 @@ class Lists:
     ) -> tuple[FlatList, int | None] | None:
         """A list and the place of `at` in it; None where it cannot be read, or something else is looked at by then."""
         number = self._number
+        self._say_no_more()
         if known is None:
             self.rows, self.problem = None, ""
         # Most lists are there at once; a word about each would only flicker.
-        loop = asyncio.get_running_loop()
-        slow = loop.call_later(_SLOW, self._say_reading, name)
+        slow = asyncio.get_running_loop().call_later(_SLOW, self._say_reading, name)
         self.reading = True
         try:
-            found = await self._loader.flat_list(name, *self.owner, sort=sort, known=known, at=at)
+            found = await self._loader.flat_list(
+                name, *self.owner, sort=sort, known=known, at=at, on_progress=self._report
+            )
         except Cancelled:
             if number == self._number and known is None:
                 self._fail(_CANCELLED)
@@ -194,16 +197,25 @@ class Lists:
                 self._fail(text.visible(str(error)))
             return None
         finally:
+            slow.cancel()
             if number == self._number:
                 self.reading = False
-            slow.cancel()
-            if loop.time() >= slow.when():
-                self._say("")
+                self._say_no_more()
         return found if number == self._number else None
 
+    def _say_no_more(self) -> None:
+        if self._said:
+            self._said = False
+            self._say("")
+
     def _say_reading(self, name: str) -> None:
+        self._said = True
         self._say(f"reading {name} (Escape cancels)")
         self._tell(Topic.FLAT)
+
+    def _report(self, progress: Progress) -> None:
+        if self._said and progress.done and progress.total:
+            self._say(f"reading {progress.what} {100 * progress.done // progress.total} % (Escape cancels)")
 
     def _use(self, rows: FlatList | None) -> None:
         self.rows, self.problem = rows, ""

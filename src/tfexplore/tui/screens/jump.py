@@ -88,10 +88,30 @@ class JumpScreen(ModalScreen[Target | None]):
         "Tab completes it, ↑ and ↓ choose, Enter goes there."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="jump.down"),
-        Binding("up,ctrl+p", "move(-1)", "Up", show=False, priority=True, id="jump.up"),
-        Binding("pagedown", "move(9)", "Page down", show=False, priority=True, id="jump.page_down"),
-        Binding("pageup", "move(-9)", "Page up", show=False, priority=True, id="jump.page_up"),
+        Binding(
+            "down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="jump.down", tooltip="The next way to go on"
+        ),
+        Binding(
+            "up,ctrl+p",
+            "move(-1)",
+            "Up",
+            show=False,
+            priority=True,
+            id="jump.up",
+            tooltip="The way before; above the first, what is typed",
+        ),
+        Binding(
+            "pagedown",
+            "move(9)",
+            "Page down",
+            show=False,
+            priority=True,
+            id="jump.page_down",
+            tooltip="A screenful down",
+        ),
+        Binding(
+            "pageup", "move(-9)", "Page up", show=False, priority=True, id="jump.page_up", tooltip="A screenful up"
+        ),
         Binding("tab", "complete", "Complete", priority=True, id="jump.complete", tooltip="Complete the name"),
         Binding("enter", "take", "Go there", priority=True, id="jump.take", tooltip="Show what is called so"),
         Binding("escape", "leave", "Close", priority=True, id="jump.close", tooltip="Back to where you were"),
