@@ -22,6 +22,7 @@ from tfexplore.tui.widgets.place_title import place_pieces
 # Cells: a shorter path tells nothing, a longer op leaves no room for anything else.
 _LEAST_PATH = 8
 _MAX_OP = 24
+_OTHERS = "not bold $text-muted"
 
 
 class FlatListView(LineView):
@@ -237,10 +238,10 @@ def _title(session: Session, lists: Lists, cells: int) -> _Pieces:
 def _names(lists: Lists, shown: tuple[str, ...], counted: bool) -> _Pieces:
     pieces: _Pieces = []
     for name in shown:
-        pieces += [(" │ ", "")] if pieces else []
+        pieces += [(" │ ", _OTHERS)] if pieces else []
         here = name == lists.name
         count = f" {lists.counts[name]:,}" if name in lists.counts and (counted or here) else ""
-        pieces.append((f"[{name}{count}]" if here else f"{name}{count}", "bold $accent" if here else ""))
+        pieces.append((f"[{name}{count}]" if here else f"{name}{count}", "bold $accent" if here else _OTHERS))
         if here and lists.op is not None:
             count = f" {len(lists.rows):,}" if lists.rows is not None else ""
             pieces.append((f" ▸ {text.shorten(text.label(lists.op), _MAX_OP)}{count}", "bold $accent"))
