@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input
 
 from core.saved_model_writer import function, identity, meta_graph, placeholder, write_saved_model
 from tfexplore.core.jump import Jump
-from tfexplore.core.subjects import FunctionSubject, SectionSubject
+from tfexplore.core.subjects import FoundSubject, FunctionSubject, SectionSubject
 from tfexplore.errors import ModelError
 from tfexplore.loader import Loader
 from tfexplore.tui import places
@@ -129,3 +134,46 @@ async def test_a_line_that_leads_to_a_function_enters_it_and_the_way_back_leaves
         await driver.until(lambda: driver.title == "StatefulPartitionedCall")
         await driver.until(lambda: driver.session.function_path == [])
         assert driver.session.subject_at(driver.session.cursor) == driver.session.shown.subject  # type: ignore[union-attr]
+
+
+async def test_nothing_is_left_of_a_model_whose_lists_and_functions_were_looked_at(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        model(tmp_path / name)
+    session = Session(str(tmp_path), Loader(), lambda topic: None)
+    left: list[weakref.ref[Any]] = []
+    gc.disable()  # what is left to Python's own collector may stay for long
+    try:
+        await session.open()
+        for _ in range(3):
+            row = next(row for row in range(len(session.outline)) if isinstance(session.subject_at(row), FoundSubject))
+            chosen = session.subject_at(row)
+            assert isinstance(chosen, FoundSubject)
+            await session.enter(chosen)
+            assert session.model is not None
+            owner = session.model.meta_graphs[0]
+            left += [weakref.ref(session.model), weakref.ref(owner), weakref.ref(owner.graph)]
+            await session.show_lists()
+            assert session.lists is not None
+            for name in session.lists.names:
+                await session.lists.show(name)
+                await session.lists.read_rows(0, 10)
+            await session.enter_function(owner, "outer")
+            await session.enter_function(owner, "inner")
+            jumping = session.jumping()
+            assert jumping is not None
+            await jumping.type("y")
+            target = await jumping.take("y")
+            assert target is not None
+            assert await session.reveal(target.subject)
+            left.append(weakref.ref(session.lists))
+            session.leave()
+            assert session.lists is None
+            assert session.function_path == []
+            del chosen, owner, jumping, target
+        deadline = time.monotonic() + 20
+        while any(one() is not None for one in left):
+            assert time.monotonic() < deadline, [one() for one in left]
+            await asyncio.sleep(0.002)
+    finally:
+        gc.enable()
+        session.close()

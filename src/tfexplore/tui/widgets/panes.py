@@ -44,6 +44,12 @@ class Panes(Container):
         self.session = session
         self._debounce: Timer | None = None
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Names are gone to where a model is looked at."""
+        if action in ("jump", "hit"):
+            return self.session.model is not None and not self.session.in_list
+        return super().check_action(action, parameters)
+
     def compose(self) -> ComposeResult:
         """All of them; those of other tabs are hidden."""
         yield ModelTree(self.session, id="tree")
