@@ -208,6 +208,17 @@ def test_nothing_of_the_model_controls_a_real_terminal(session: Session, tmp_pat
         session.type(b"\x1b[C")  # opens a branch, or goes into one that is open
         session.type(b"j")
         until_quiet(session)
+    session.type(b"t")  # the flat lists
+    until_quiet(session)
+    for _ in range(5):
+        for keys in (b"j", b"G", b"\x1b[C"):
+            session.type(keys)
+            until_quiet(session)
+    for keys in (b"t", b":", b"\x1b[B", b"\t", b"\r"):  # the prompt, and there
+        session.type(keys)
+        until_quiet(session)
+    session.type(b"\x1b")
+    until_quiet(session)
     for keys in (b"\t", b"j", b"j", b"\r", b"\x7f", b"\t", b"\x1bOP"):
         session.type(keys)
         until_quiet(session)

@@ -168,10 +168,7 @@ class ExplorerApp(App[None]):
     def _chosen(self, subject: Subject | None) -> None:
         if subject is None:
             return
-        if self.session.tab is Tab.PREDICT:
-            self.action_tab(Tab.EXPLORE.value)
-        self.query_one(DetailPane).focus()
-        self.panes.follow(DetailPane.FollowRequested(subject))
+        self.panes.go_to(subject)
 
     # -- manners --
 

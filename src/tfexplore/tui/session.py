@@ -14,16 +14,17 @@ from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
 from tfexplore.loader.run_options import RunOptions
-from tfexplore.tui.browsing import Browsing
 from tfexplore.tui.header_facts import header_facts
 from tfexplore.tui.listing import Listing
 from tfexplore.tui.outline import PAGE, Node, Outline
+from tfexplore.tui.places import Places
 from tfexplore.tui.topics import Tab, Topic
 
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
     from tfexplore.tui.finding import Finding
+    from tfexplore.tui.jumping import Jumping
     from tfexplore.tui.predict import Predict
     from tfexplore.tui.safety import Safety
 
@@ -32,7 +33,7 @@ _COLLECT_AFTER = 0.1
 _OPENED_FIRST = ("section", "signature")
 
 
-class Session(Browsing):
+class Session(Places):
     """One opened path: a model, or a folder's list of models and the one that was opened from it.
 
     Args:
@@ -139,7 +140,7 @@ class Session(Browsing):
         self._totals = True
         at = self.row_at_cursor()
         self._facts = header_facts(model)
-        self.outline.refresh(roots.items)
+        self._model_outline.refresh(roots.items)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
         self._tell(Topic.HEADER)
@@ -280,6 +281,7 @@ class Session(Browsing):
         return True
 
     def _forget_tabs(self) -> None:
+        self._forget_places()
         self.safety = self._finding = None
         if self.predict is not None:
             self.predict.close()
@@ -319,11 +321,25 @@ class Session(Browsing):
         return self._finding
 
     @property
+    def last_finding(self) -> Finding | None:
+        """The search of the model, as it was left; None where nothing has been searched for."""
+        finding = self._finding
+        return finding if finding is not None and finding.model is self.model else None
+
+    def jumping(self) -> Jumping | None:
+        """A prompt for names of the model; None where there is none, or only a list of models."""
+        if self.model is None or self.in_list:
+            return None
+        from tfexplore.tui.jumping import Jumping
+
+        return Jumping(self.model, self.loader, self.inside)
+
+    @property
     def pointed_at(self) -> Subject | None:
         """What the cursor of the shown tab stands on."""
         if self.tab is Tab.SAFETY and self.safety is not None:
             return self.safety.subject
-        return self.subject_at(self.cursor)
+        return self.lists.subject if self.lists is not None else self.subject_at(self.cursor)
 
     # -- ending --
 

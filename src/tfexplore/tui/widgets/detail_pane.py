@@ -125,6 +125,16 @@ class DetailPane(LineView):
             if line is not None and line.subject is not None:
                 self.post_message(self.FollowRequested(line.subject))
 
+    def go_to_line(self, title: str, number: int) -> bool:
+        """Moves the cursor to line `number` of the block of that title; tells whether there is one."""
+        detail = self._drawn_of[0]
+        lines = [line for block in (detail.blocks if detail else ()) if block.title == title for line in block.lines]
+        for place, drawn in enumerate(self._drawn):
+            if drawn.line is not None and number < len(lines) and drawn.line is lines[number]:
+                self._move(place)
+                return True
+        return False
+
     def action_back(self) -> None:
         """Goes back to what was shown before."""
         self.post_message(self.BackRequested())

@@ -46,6 +46,10 @@ class LineView(ScrollView, can_focus=True):
         """The pieces of one line in at most `cells` cells."""
         raise NotImplementedError
 
+    def draw_blank(self, y: int, cells: int) -> list[Segment]:
+        """The pieces of line `y` of the screen, below the last line."""
+        return []
+
     def update_lines(self) -> None:
         """Draws anew after the lines changed; stays where the person has scrolled to."""
         self.virtual_size = Size(self.scrollable_content_region.width, self.line_count)
@@ -68,7 +72,7 @@ class LineView(ScrollView, can_focus=True):
         line = self.scroll_offset.y + y
         base = self.rich_style
         if line >= self.line_count:
-            return Strip.blank(cells, base)
+            return Strip(self.draw_blank(y, cells)).adjust_cell_length(cells).apply_style(base)
         segments = self.draw_line(line, cells)
         strip = Strip(segments).adjust_cell_length(cells)
         if line == self.cursor_line and self.has_focus_or_marks:
