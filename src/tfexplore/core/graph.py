@@ -10,7 +10,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -42,6 +42,7 @@ class Tensor:
         node: position of the producer in its graph; None for an argument.
         shape: None where the rank is unknown; see `shape_stored`.
         shape_stored: whether the file says anything about the shape.
+        inferred: whether the shape is what the runtime inferred, where nothing is stored.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Tensor:
     dtype: int
     shape: Shape
     shape_stored: bool
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Graph:
 
     Attributes:
         damaged: positions of the nodes whose bytes are no NodeDef; None before `load`.
+        inferred: the shapes of nodes' outputs as the runtime inferred them, by node name; empty before it was asked.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Graph:
         self._recent: dict[int, _Producer] = {}
         self._settled: dict[str, int | None] = {}
         self.damaged: list[int] | None = None
+        self.inferred: Mapping[str, Sequence[Shape]] = {}
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -252,7 +256,10 @@ class Graph:
     ) -> Tensor:
         shape, known = stored[number] if number < len(stored) else (None, False)
         full = f"{node.name}:{arg}:{index}" if self.is_function else None
-        return Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known)
+        told = () if known else self.inferred.get(node.name, ())
+        inferred = number < len(told)
+        shape = told[number] if inferred else shape
+        return Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known, inferred)
 
     def output(self, position: int, number: int) -> Tensor:
         """One output of a node, found by arithmetic; of dtype 0 where nothing tells what it is."""
@@ -406,21 +413,30 @@ class Graph:
             counts[found[edge]] += 1
         return starts, targets
 
-    def consumers(self, position: int, limit: int | None = None) -> list[Consumer]:
-        """Who uses the node's outputs, control edges included, in file order; the first `limit` uses."""
+    def consumers(self, position: int, limit: int | None = None, start: int = 0) -> list[Consumer]:
+        """Who uses the node's outputs, control edges included, in file order; `limit` uses from number `start` on."""
         starts, targets = self._edges
-        stop = starts[position + 1]
+        begin, stop = starts[position] + start, starts[position + 1]
         if limit is not None:
-            stop = min(stop, starts[position] + limit)
+            stop = min(stop, begin + limit)
         found = []
         decoded, inputs = -1, ()  # type: int, Sequence[bytes]
-        for place in range(starts[position], stop):
+        for place in range(begin, stop):
             consumer, slot = targets[2 * place], targets[2 * place + 1]
             if consumer != decoded:
                 decoded, inputs = consumer, _raw_inputs(self._raw[consumer])
             name = text.decode(inputs[slot])
             found.append(Consumer(consumer, slot, name, name.startswith("^")))
         return found
+
+    def edges(self, cancel: threading.Event | None = None) -> tuple[array[int], array[int]]:
+        """All uses in compressed rows: of node p, `targets[2 * starts[p]:2 * starts[p + 1]]`, pairs of (node, slot).
+
+        Raises:
+            Cancelled: `cancel` was set meanwhile.
+        """
+        self.load_edges(cancel)
+        return self._edges
 
     def num_consumers(self, position: int) -> int:
         """How many uses `consumers` would list."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core import text
-from tfexplore.core.shapes import format_shape
+from tfexplore.core.detail import shape_text
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ def neighbours(
 def _carries(tensor: Tensor | None) -> str:
     if tensor is None:
         return "not known"
-    shape = format_shape(tensor.shape) if tensor.shape_stored else "not stored"
-    return f"{dtypes.name(tensor.dtype)} {shape}"
+    return f"{dtypes.name(tensor.dtype)} {shape_text(tensor)}"
 
 
 def picture(found: Neighbours, width: int, *, ascii_only: bool = False) -> list[Row]:
