@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,7 +39,7 @@ class DetailPane(LineView):
     HELP = "What is known about the row of the tree. Lines with an arrow lead on."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
-        Binding("backspace", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+        Binding("backspace,u", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
@@ -113,6 +114,20 @@ class DetailPane(LineView):
             Segment(drawn.label, self.piece_style("detail--label")),
             Segment(drawn.value, self.piece_style(style)),
         ]
+
+    def go_to_block(self, titles: Sequence[str]) -> bool:
+        """Moves the cursor to the first line of the first of these blocks; tells whether there is one."""
+        self.update_lines()
+        places = {drawn.title: line for line, drawn in reversed([*enumerate(self._drawn)]) if drawn.title}
+        title = next((title for title in titles if title in places), None)
+        if title is None:
+            return False
+        self.session.move_line(places[title] + 1)
+        # The title is to be seen as well.
+        self.scroll_to(y=max(0, places[title] - 1), animate=False, force=True, immediate=True)
+        self.show_cursor()
+        self.refresh()
+        return True
 
     def act(self) -> None:
         """See `LineView`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.timer import Timer
 
 from tfexplore.core import text
@@ -17,12 +16,13 @@ from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.predict_tab import PredictTab
 from tfexplore.tui.widgets.safety_list import SafetyList
+from tfexplore.tui.widgets.walking import Walking
 
 # From the last move of the cursor to the reading of the details.
 _DEBOUNCE = 0.08
 
 
-class Panes(Container):
+class Panes(Walking):
     """The tree or the findings with the details beside them, or a tab of its own panes."""
 
     def __init__(self, session: Session, *, id: str) -> None:
@@ -206,3 +206,9 @@ class Panes(Container):
     def _back_requested(self) -> None:
         if not self.session.back():
             self._left.focus()
+        self.read_shown()
+
+    @work(exclusive=True, group="detail", description="reading a detail again")
+    async def read_shown(self) -> None:
+        """Reads what is shown, where the way back led to something whose detail was let go."""
+        await self.session.read_detail()
