@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfexplore.core import text
@@ -72,7 +72,8 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     lines.append(fact("device", found.device or "any"))
     if subject.function is not None:
         lines.append(fact("function", subject.function, FunctionSubject(owner, subject.function)))
-    variables = [*variable_lines(subject, found, cancel)]
+    behind = _variables(subject, found, cancel)
+    variables = [*variable_lines(owner, subject.function, found, behind)]
     if len(variables) <= _FEW:
         lines += [_inline(line) for line in variables]
     links = _calls(owner, found)
@@ -82,12 +83,13 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     num_outputs = graph.num_outputs(found)
     blocks = [
         Block("", tuple(lines)),
+        *(block("variables", variables) if len(variables) > _FEW else []),
         *(
             block(OUTPUTS, output_lines(subject, outputs), num_outputs, RestSubject(subject, OUTPUTS, MAX_LINES))
             if len(outputs) > 1
             else []
         ),
-        *_inputs(subject, found, cancel),
+        *_inputs(subject, found, behind, cancel),
         *_used_by(subject, found),
         *(block("calls", links) if len(links) > MAX_LISTED_CALLS else []),
         *definition_blocks(owner, found.name, subject.function, cancel),
@@ -145,9 +147,9 @@ def _bytes(tensor: Tensor) -> list[Line]:
 # -- what goes in --
 
 
-def _inputs(subject: NodeSubject, found: Node, cancel: Cancel) -> list[Block]:
+def _inputs(subject: NodeSubject, found: Node, behind: dict[int, list[Variable]], cancel: Cancel) -> list[Block]:
     total = len(found.inputs)
-    lines = [*input_lines(subject, found, 0, MAX_LINES, cancel)]
+    lines = [*input_lines(subject, found, 0, MAX_LINES, cancel, behind)]
     control = [line for line, is_control in lines if is_control]
     data = [line for line, is_control in lines if not is_control]
     if total > MAX_LINES:  # control inputs come last
@@ -164,12 +166,21 @@ def _more(count: int, rest: Subject) -> Line:
 
 
 def input_lines(
-    subject: NodeSubject, found: Node, start: int, count: int, cancel: Cancel
+    subject: NodeSubject,
+    found: Node,
+    start: int,
+    count: int,
+    cancel: Cancel,
+    behind: Mapping[int, Sequence[Variable]] | None = None,
 ) -> Iterator[tuple[Line, bool]]:
-    """Some of a node's inputs, each with whether it is a control input."""
+    """Some of a node's inputs, each with whether it is a control input; named after the variable that it hands on."""
     some = found._replace(inputs=found.inputs[start : start + count])
     for place, one in enumerate(subject.graph.inputs(some, None, cancel), start):
-        yield input_line(subject.meta_graph, subject.graph, subject.function, one, str(place)), one.control
+        line = input_line(subject.meta_graph, subject.graph, subject.function, one, str(place))
+        variables = behind.get(place, ()) if behind is not None else ()
+        if len(variables) == 1:
+            line = Line(line.label, f"{line.value}  {text.label(variables[0].name)}", line.subject)
+        yield line, one.control
 
 
 def input_line(owner: MetaGraph, graph: Graph, function: str | None, found: Input, label: str) -> Line:
@@ -294,20 +305,29 @@ def tensor(subject: TensorSubject, cancel: Cancel) -> Detail:
 # -- variables --
 
 
-def variable_lines(subject: NodeSubject, found: Node, cancel: Cancel) -> Iterator[Line]:
-    """The variables that a node is, or that arrive at its inputs, whatever hands them on."""
+def _variables(subject: NodeSubject, found: Node, cancel: Cancel) -> dict[int, list[Variable]]:
+    """The variables that arrive at each input, whatever hands them on."""
     owner = subject.meta_graph
-    if not owner.variables:
-        return
-    origins = Origins(owner, cancel)
-    for variable in _itself(owner, subject.function, found):
+    behind: dict[int, list[Variable]] = {}
+    if owner.variables:
+        origins = Origins(owner, cancel)
+        try:
+            for slot, name in enumerate(found.inputs[:MAX_LINES]):
+                behind[slot] = origins.variables(subject.function, name)
+        except ModelError:  # a damaged function hides no other
+            pass
+    return behind
+
+
+def variable_lines(
+    owner: MetaGraph, function: str | None, found: Node, behind: dict[int, list[Variable]]
+) -> Iterator[Line]:
+    """The variables that a node is, or that arrive at its inputs."""
+    for variable in _itself(owner, function, found):
         yield variable_line(owner, "variable", variable)
-    try:
-        for slot, name in enumerate(found.inputs[:MAX_LINES]):
-            for variable in origins.variables(subject.function, name):
-                yield variable_line(owner, f"input {slot}", variable)
-    except ModelError:  # a damaged function hides no other
-        return
+    for slot, variables in behind.items():
+        for variable in variables:
+            yield variable_line(owner, f"input {slot}", variable)
 
 
 def _itself(owner: MetaGraph, function: str | None, found: Node) -> list[Variable]:

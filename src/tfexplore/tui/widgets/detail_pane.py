@@ -40,6 +40,17 @@ class DetailPane(LineView):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
         Binding("backspace,u", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+        Binding(
+            "right_curly_bracket", "block(1)", "Next block", show=False, id="detail.block", tooltip="To the next block"
+        ),
+        Binding(
+            "left_curly_bracket",
+            "block(-1)",
+            "Block before",
+            show=False,
+            id="detail.block_before",
+            tooltip="To the block before",
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
@@ -120,14 +131,26 @@ class DetailPane(LineView):
         self.update_lines()
         places = {drawn.title: line for line, drawn in reversed([*enumerate(self._drawn)]) if drawn.title}
         title = next((title for title in titles if title in places), None)
-        if title is None:
-            return False
-        self.session.move_line(places[title] + 1)
-        # The title is to be seen as well.
-        self.scroll_to(y=max(0, places[title] - 1), animate=False, force=True, immediate=True)
+        if title is not None:
+            self._go_below(places[title])
+        return title is not None
+
+    def action_block(self, by: int) -> None:
+        """Moves the cursor to the first line of the next block, or of the one before."""
+        titles = [line for line, drawn in enumerate(self._drawn) if drawn.title]
+        if by > 0:
+            wanted = next((line for line in titles if line > self.cursor_line), None)
+        else:
+            wanted = next((line for line in reversed(titles) if line + 1 < self.cursor_line), -1)
+        if wanted is not None and self._drawn:
+            self._go_below(wanted)
+
+    def _go_below(self, title: int) -> None:
+        """Moves the cursor to the line below a title, which is to be seen as well."""
+        self.session.move_line(title + 1)
+        self.scroll_to(y=max(0, title - 1), animate=False, force=True, immediate=True)
         self.show_cursor()
         self.refresh()
-        return True
 
     def act(self) -> None:
         """See `LineView`."""
