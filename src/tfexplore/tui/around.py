@@ -74,7 +74,11 @@ class Around:
         self._drawn_for = width, height, ascii_only
         rows = neighbourhood.picture_of_two(self.found, width, ascii_only=ascii_only)
         self.two_levels = len(rows) <= height
-        self.rows = rows if self.two_levels else neighbourhood.picture(self.found, width, ascii_only=ascii_only)
+        if not self.two_levels:  # one column is the scroll bar's, where it does not fit either
+            rows = neighbourhood.picture(self.found, width, ascii_only=ascii_only)
+            if len(rows) > height:
+                rows = neighbourhood.picture(self.found, width - 1, ascii_only=ascii_only)
+        self.rows = rows
         if self.side != CENTRE and self.row not in self._lines(self.side):
             lines = self._lines(self.side)
             self.row = lines[0] if lines else 0

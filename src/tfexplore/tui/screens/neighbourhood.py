@@ -21,7 +21,7 @@ from tfexplore.loader import Loader
 from tfexplore.tui.around import CENTRE, CONSUMERS, PRODUCERS, Around
 from tfexplore.tui.widgets.line_view import LineView
 
-_KEYS = "arrows along the edges · Enter puts that node in the middle · Backspace back · o its details · Escape closes"
+_KEYS = "arrows: along edges · ⏎ to the middle · ⌫ back · o details · Esc closes"
 
 
 class PictureView(LineView):
