@@ -54,11 +54,13 @@ class MarkList(LineView):
     def draw_line(self, line: int, cells: int) -> list[Segment]:
         """See `LineView`."""
         mark = self.marks.listed[line]
-        name = text.shorten(mark.title, max(1, cells - text.width(mark.kind) - 6))
+        room = max(2, cells - 6)
+        name = text.shorten(mark.title, max(room // 2, room - text.width(mark.kind)))
+        kind = text.shorten(mark.kind, max(1, room - text.width(name)))
         return [
             Segment(f"{mark.letter}  ", self.piece_style("mark--letter")),
             Segment(name, self.piece_style("mark--name")),
-            Segment(f"  {mark.kind}", self.piece_style("mark--kind")),
+            Segment(f"  {kind}", self.piece_style("mark--kind")),
         ]
 
     def act(self) -> None:
@@ -95,9 +97,7 @@ class MarksScreen(ModalScreen[str | None]):
         with Vertical(id="marks"):
             yield Static(Content(self._question()), markup=False)
             yield MarkList(self.marks, id="mark-list")
-            yield Static(
-                Content("Enter takes the one under the cursor, Delete forgets it, Escape closes."), id="mark-keys"
-            )
+            yield Static(Content("Enter takes it, Delete forgets it, Escape closes."), id="mark-keys")
 
     def _question(self) -> str:
         if self.setting is not None:

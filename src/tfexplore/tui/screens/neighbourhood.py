@@ -27,7 +27,13 @@ _KEYS = "arrows: along edges · ⏎ to the middle · ⌫ back · o details · Es
 class PictureView(LineView):
     """The picture; the edge of the cursor, or the node itself, is marked."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"line--cursor", "line--cursor-blurred", "picture--edge", "picture--node"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "line--cursor",
+        "line--cursor-blurred",
+        "picture--edge",
+        "picture--flow",
+        "picture--node",
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "along(-1)", "Edge above", show=False, id="around.up", tooltip="The edge above"),
         Binding("down,j", "along(1)", "Edge below", show=False, id="around.down", tooltip="The edge below"),
@@ -86,7 +92,10 @@ class PictureView(LineView):
             style = self.cursor_style if self._is_at(line) else node if in_box else edge
             if in_box and around.side == CENTRE:
                 style = self.cursor_style
-            return [Segment(row.text, style)]
+            if style is not edge:
+                return [Segment(row.text, style)]
+            flows = _before_name(row.text)
+            return [Segment(row.text[:flows], self.piece_style("picture--flow")), Segment(row.text[flows:], edge)]
         before = text.take(row.text, row.box[0])
         inside = text.take(row.text[len(before) :], row.box[1] - row.box[0])
         after = row.text[len(before) + len(inside) :]
@@ -153,6 +162,13 @@ class PictureView(LineView):
             self.show_change()
 
 
+def _before_name(line: str) -> int:
+    """Where in a line the name at the other end of its edge begins: behind the line that follows dtype and shape."""
+    start = next((at for at, letter in enumerate(line) if letter.isalnum()), len(line))
+    ends = [at for at in (line.find(f"{stroke} ", start) for stroke in "─┄-~") if at >= 0]
+    return min(ends) + 2 if ends else len(line)
+
+
 class NeighbourhoodScreen(ModalScreen[Subject | None]):
     """Dismissed with what is to be shown in the details, or None."""
 
@@ -188,6 +204,10 @@ class NeighbourhoodScreen(ModalScreen[Subject | None]):
     def _changed(self) -> None:
         if not self.is_mounted:
             return
+        found = self.around.found
+        if found is not None:
+            title = f"Around {text.shorten(text.label(found.name), max(8, self.size.width - 20))}"
+            self.query_one("#around").border_title = Content(title)
         picture = self.query_one(PictureView)
         picture.update_lines()
         picture.show_cursor()

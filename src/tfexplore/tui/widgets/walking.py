@@ -151,9 +151,11 @@ class Walking(Container):
         if subject is None or shown is None or shown.detail is None:
             return
         detail = shown.detail
+        place = graph_of(subject)
+        inside = f" in {text.label(place[2])}" if place is not None and place[2] is not None else ""
 
         def named(letter: str | None) -> None:
-            if letter is not None and marks.set(letter, subject, detail.title, detail.kind):
+            if letter is not None and marks.set(letter, subject, detail.title, detail.kind + inside):
                 self._say(f"Marked {text.shorten(detail.title, 40)} as {letter}: ' goes there.")
 
         self.app.push_screen(MarksScreen(marks, detail.title), named)
