@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 import select
+import string
 import struct
 import sys
 import termios
@@ -17,8 +18,10 @@ from rich.cells import cell_len
 
 from guard_session import DEADLINE, Session
 from tfexplore.core import text
-from tfexplore.core.subjects import KeySubject
+from tfexplore.core.subjects import KeySubject, NodeSubject, PathSubject
 from tfexplore.tui.labels import facts_of
+from tfexplore.tui.screens.marks import MarksScreen
+from tfexplore.tui.screens.neighbourhood import NeighbourhoodScreen, PictureView
 from tui.driving import Driver, explorer, pane_lines
 from tui.hostile import FOLDER_NAME, KEYS, LEVELS, NAMES, write_hostile_bundle, write_hostile_model
 
@@ -243,3 +246,55 @@ def test_nothing_of_the_model_controls_a_real_terminal(session: Session, tmp_pat
         assert own not in session.output, own
     assert r"\x1b]0;pwned\x07" in seen  # and yet it was shown
     assert r"\x1b[31;7;5mEVIL" in seen
+
+
+async def test_walking_among_hostile_names(tmp_path: Path) -> None:
+    path = write_hostile_model(tmp_path / FOLDER_NAME)
+    async with explorer(path, (80, 24)) as driver:
+        model = driver.session.model
+        assert model is not None
+        owner = model.meta_graphs[0]
+        owner.graph.load()
+        driver.detail.focus()
+        for number, position in enumerate(range(0, len(owner.graph), 2)):
+            subject = NodeSubject(owner, owner.graph, None, position)
+            await driver.session.follow(subject)
+            await driver.until(lambda shown=subject: driver.session.shown.subject == shown)
+            for key in ("i", "o"):
+                await driver.press(key)
+                check_screen(driver)
+            await driver.press("p")
+            if number % 2:  # the second end: the path is shown
+                await driver.until(lambda: isinstance(driver.session.shown.subject, PathSubject) and driver.title)
+                check_screen(driver)
+                await driver.press("backspace")
+            else:
+                await driver.until(lambda subject=subject: driver.session.walk.first == subject)
+            await driver.press("h")
+            await driver.until(lambda: isinstance(driver.app.screen, NeighbourhoodScreen))
+            view = driver.app.screen.query_one(PictureView)
+            await driver.until(lambda view=view: view.around.rows)
+            for key in ("left", "right", "right"):
+                await driver.press(key)
+                assert all(line.isprintable() for line in driver.lines), driver.lines
+            for y in range(view.scrollable_content_region.height):
+                strip = view.render_line(y)
+                assert cell_len(strip.text) == strip.cell_length, strip.text
+            await driver.press("escape")
+            await driver.until(lambda: not isinstance(driver.app.screen, NeighbourhoodScreen))
+            await driver.press("m")
+            await driver.until(lambda: isinstance(driver.app.screen, MarksScreen))
+            await driver.press(string.ascii_letters[number])
+            await driver.until(lambda: not isinstance(driver.app.screen, MarksScreen))
+        await driver.press("apostrophe")
+        await driver.until(lambda: isinstance(driver.app.screen, MarksScreen))
+        listed = driver.session.walk.marks.listed
+        assert len(listed) == len(range(0, len(owner.graph), 2))
+        seen: set[str] = set()
+        for _ in listed:
+            assert all(line.isprintable() for line in driver.lines), driver.lines
+            seen.update(line for line in driver.lines)
+            await driver.press("down")
+        for mark in listed:
+            assert any(f"{mark.letter}  {mark.title[:3]}".rstrip() in line for line in seen), mark.title
+        assert driver.app.crash is None

@@ -19,13 +19,14 @@ from tfexplore.tui.listing import Listing
 from tfexplore.tui.outline import PAGE, Node, Outline
 from tfexplore.tui.places import Places
 from tfexplore.tui.topics import Tab, Topic
+from tfexplore.tui.walk import Walk
 
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
     from tfexplore.tui.finding import Finding
     from tfexplore.tui.jumping import Jumping
-    from tfexplore.tui.predict import Predict
+    from tfexplore.tui.predict import Ask, Predict
     from tfexplore.tui.safety import Safety
 
 # From leaving a model to giving its memory back, in seconds: the list is drawn first.
@@ -48,6 +49,7 @@ class Session(Places):
         tab: which tab is shown.
         predict: calls of the model; None before their tab was opened.
         safety: the scan of the model; None before its tab was opened.
+        walk: marks and what else one remembers on the way through the model.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Session(Places):
         self.tab = Tab.EXPLORE
         self.predict: Predict | None = None
         self.safety: Safety | None = None
+        self.walk = Walk()
         self._finding: Finding | None = None
         self._options = options or RunOptions()
         self._left: list[Predict] = []  # whose children may not have ended yet
@@ -280,8 +283,37 @@ class Session(Places):
         self._tell(Topic.TAB)
         return True
 
+    def _runs(self, model: Model) -> Predict:
+        """The calls of the model, which have its runtime."""
+        if self.predict is None:
+            from tfexplore.tui.predict import Predict
+
+            self.predict = Predict(model, self.loader, self._options, lambda: self._tell(Topic.PREDICT))
+        return self.predict
+
+    async def infer_shapes(self, ask: Ask) -> str:
+        """Lets the runtime infer the shapes of the graph that is looked at; a sentence where it did not.
+
+        Args:
+            ask: as for `Predict.start`.
+
+        Raises:
+            Cancelled: it was cancelled.
+            TfexploreError: they cannot be inferred.
+        """
+        walk, shown, model = self.walk, self.shown, self.model
+        if shown is None or model is None or self.in_list:
+            return "There is no graph to infer shapes of."
+        sentence = await walk.infer(self._runs(model), shown.subject, ask, self._say)
+        if not sentence and self.walk is walk:
+            await self.read_again()
+        return sentence
+
     def _forget_tabs(self) -> None:
         self._forget_places()
+        self.walk.cancel()
+        self.walk = Walk()
+        self.history.clear()
         self.safety = self._finding = None
         if self.predict is not None:
             self.predict.close()
@@ -349,6 +381,8 @@ class Session(Places):
         A search goes on behind a model that is being opened, or was opened, from its list.
         """
         tasks = self.loader.tasks
+        if self.walk.cancel():
+            return True
         if self.predict is not None and self.tab is Tab.PREDICT and self.predict.cancel():
             return True
         if self.entering is not None or self.entered is not None:

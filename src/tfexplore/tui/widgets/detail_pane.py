@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,7 +39,18 @@ class DetailPane(LineView):
     HELP = "What is known about the row of the tree. Lines with an arrow lead on."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
-        Binding("backspace", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+        Binding("backspace,u", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+        Binding(
+            "right_curly_bracket", "block(1)", "Next block", show=False, id="detail.block", tooltip="To the next block"
+        ),
+        Binding(
+            "left_curly_bracket",
+            "block(-1)",
+            "Block before",
+            show=False,
+            id="detail.block_before",
+            tooltip="To the block before",
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
@@ -113,6 +125,32 @@ class DetailPane(LineView):
             Segment(drawn.label, self.piece_style("detail--label")),
             Segment(drawn.value, self.piece_style(style)),
         ]
+
+    def go_to_block(self, titles: Sequence[str]) -> bool:
+        """Moves the cursor to the first line of the first of these blocks; tells whether there is one."""
+        self.update_lines()
+        places = {drawn.title: line for line, drawn in reversed([*enumerate(self._drawn)]) if drawn.title}
+        title = next((title for title in titles if title in places), None)
+        if title is not None:
+            self._go_below(places[title])
+        return title is not None
+
+    def action_block(self, by: int) -> None:
+        """Moves the cursor to the first line of the next block, or of the one before."""
+        titles = [line for line, drawn in enumerate(self._drawn) if drawn.title]
+        if by > 0:
+            wanted = next((line for line in titles if line > self.cursor_line), None)
+        else:
+            wanted = next((line for line in reversed(titles) if line + 1 < self.cursor_line), -1)
+        if wanted is not None and self._drawn:
+            self._go_below(wanted)
+
+    def _go_below(self, title: int) -> None:
+        """Moves the cursor to the line below a title, which is to be seen as well."""
+        self.session.move_line(title + 1)
+        self.scroll_to(y=max(0, title - 1), animate=False, force=True, immediate=True)
+        self.show_cursor()
+        self.refresh()
 
     def act(self) -> None:
         """See `LineView`."""

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.timer import Timer
 
 from tfexplore.core import text
@@ -21,12 +20,13 @@ from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.predict_tab import PredictTab
 from tfexplore.tui.widgets.safety_list import SafetyList
+from tfexplore.tui.widgets.walking import Walking
 
 # From the last move of the cursor to the reading of the details.
 _DEBOUNCE = 0.08
 
 
-class Panes(Container):
+class Panes(Walking):
     """The tree or the findings with the details beside them, or a tab of its own panes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -407,6 +407,7 @@ class Panes(Container):
     def _back_requested(self) -> None:
         if self.session.back():
             self.accompany()
+            self.read_shown()
         else:
             self._left.focus()
 
@@ -422,3 +423,8 @@ class Panes(Container):
                 self.app.refresh_bindings()
         except (Cancelled, ModelError):  # the details say why
             return
+
+    @work(exclusive=True, group="detail", description="reading a detail again")
+    async def read_shown(self) -> None:
+        """Reads what is shown, where the way back led to something whose detail was let go."""
+        await self.session.read_detail()
