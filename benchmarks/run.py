@@ -12,6 +12,7 @@ import sys
 import finetune
 import first_frame
 import import_time
+import keys
 import large
 import open_all
 import predict
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "predict": predict,
     "finetune": finetune,
     "search": search,
+    "keys": keys,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,
