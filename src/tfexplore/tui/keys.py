@@ -30,8 +30,21 @@ APP_KEYS: list[BindingType] = [
         for tab, keys in KEYS.items()
     ),
     Binding("slash", "search", "Search", id="app.search", tooltip="Search the model's names as you type"),
+    Binding("f10", "themes", "Themes", show=False, id="app.themes", tooltip="Choose a theme by name, for this time"),
     Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
-    Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
+    Binding("y", "copy", "Copy", id="app.copy", tooltip="Copy name, path, shape, value or the Python that fetches it"),
+    # With priority: over a search, a question or the palette as well.
+    Binding("f1", "help", "Help", priority=True, id="app.help", tooltip="What is shown, and its keys"),
+    Binding("question_mark", "help", "Help", show=False, id="app.help_too", tooltip="What is shown, and its keys"),
+    Binding("ctrl+p", "command_palette", "Commands", id="app.commands", tooltip="Every action by name, and the themes"),
+    Binding(
+        "f9",
+        "next_theme",
+        "Light or dark",
+        show=False,
+        id="app.theme",
+        tooltip="Change between dark, light and the terminal's own colours",
+    ),
     Binding(
         "ctrl+z",
         "suspend_process",
@@ -41,7 +54,15 @@ APP_KEYS: list[BindingType] = [
         tooltip="Back to the shell; fg returns",
     ),
     Binding("q", "quit", "Quit", id="app.quit", tooltip="Close the model and leave"),
-    Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_too", tooltip="Close the model and leave"),
+    Binding(
+        "ctrl+q",
+        "quit",
+        "Quit",
+        show=False,
+        priority=True,
+        id="app.quit_too",
+        tooltip="Close the model and leave, from anywhere",
+    ),
     Binding(
         "ctrl+c",
         "interrupt",

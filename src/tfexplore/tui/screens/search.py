@@ -84,15 +84,27 @@ class HitList(LineView):
 class SearchScreen(ModalScreen[Subject | None]):
     """Dismissed with what was chosen, or None."""
 
+    TITLE = "Search"
     HELP = (
         "Type words, all of which must occur in the name (a capital letter makes case count). op:Conv2D, "
         "dtype:float32, shape:[?,3], attr:padding=SAME and /regex/ narrow it. Enter goes to what the cursor is on."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="search.down"),
-        Binding("up,ctrl+p", "move(-1)", "Up", show=False, priority=True, id="search.up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, priority=True, id="search.page_down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, priority=True, id="search.page_up"),
+        Binding("down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="search.down", tooltip="The hit below"),
+        Binding("up,ctrl+p", "move(-1)", "Up", show=False, priority=True, id="search.up", tooltip="The hit above"),
+        Binding(
+            "pagedown",
+            "page(1)",
+            "Page down",
+            show=False,
+            priority=True,
+            id="search.page_down",
+            tooltip="A screenful down",
+        ),
+        Binding(
+            "pageup", "page(-1)", "Page up", show=False, priority=True, id="search.page_up", tooltip="A screenful up"
+        ),
+        Binding("ctrl+y", "app.copy", "Copy", priority=True, id="search.copy", tooltip="Copy what the cursor is on"),
         Binding("enter", "take", "Go there", priority=True, id="search.take", tooltip="Show what the cursor is on"),
         Binding("escape", "leave", "Close", priority=True, id="search.close", tooltip="Back to where you were"),
     ]
