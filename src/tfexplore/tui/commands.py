@@ -42,32 +42,29 @@ def commands(screen: Screen[Any]) -> Iterator[Command]:
     focused = screen.focused
     nodes: list[DOMNode] = list(focused.ancestors_with_self) if focused is not None else [screen, app]
     others = [one for one in screen.query(Widget) if one not in nodes and _is_ours(one) and _is_shown(one)]
-    seen: set[tuple[DOMNode, str]] = set()
     for node in (*nodes[:-1], *others, app):
         if not (_is_ours(node) or node is app):
             continue
-        for binding in _bindings(node):
-            if (
-                binding.action.partition("(")[0] in _LEFT_OUT
-                or (node, binding.action) in seen
-                or not binding.description
-            ):
-                continue
-            seen.add((node, binding.action))
-            if _can(app, binding, node):
-                keys = ", ".join(keys_of(app, binding.id, binding.key))
-                where = title_of(node) if node is not app else ""
-                name = f"{binding.description} · {where}" if where else binding.description
-                yield Command(name, f"{binding.tooltip or binding.description}  ({keys})", node, binding)
+        for binding, keys in _bindings(node):
+            if binding.action.partition("(")[0] not in _LEFT_OUT and _can(app, binding, node):
+                names = ", ".join(keys_of(app, binding.id, keys))
+                name = binding.description if node is app else f"{binding.description} · {title_of(node)}"
+                yield Command(name, f"{binding.tooltip or binding.description}  ({names})", node, binding)
 
 
-def _bindings(node: DOMNode) -> Iterator[Binding]:
-    for _, binding in node._bindings:
-        yield binding
+def _bindings(node: DOMNode) -> Iterator[tuple[Binding, str]]:
+    """Each action that has a name of ours, once, with its keys; those that every list has come last."""
+    found: dict[str, tuple[Binding, list[str]]] = {}
+    for key, binding in node._bindings:
+        if binding.id and binding.description:
+            found.setdefault(binding.action, (binding, []))[1].append(key)
+    for binding, keys in sorted(found.values(), key=lambda one: str(one[0].id).startswith("line.")):
+        yield binding, ",".join(keys)
 
 
 def _can(app: App[Any], binding: Binding, node: DOMNode) -> bool:
-    return app._check_action_state(binding.action, node) is True
+    # The palette itself, which lies over the panes, is what holds this one up.
+    return binding.action.startswith("other_pane") or app._check_action_state(binding.action, node) is True
 
 
 def _is_ours(node: DOMNode) -> bool:

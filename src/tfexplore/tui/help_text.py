@@ -18,6 +18,7 @@ from tfexplore.tui.look import ONLY_ASCII
 
 _PURPOSE = "Look into a model by keyboard."
 # The keys of a modal screen hide the application's, but for these.
+_ARROWS = ("up", "down", "left", "right")
 _ALWAYS = ("app.help", "app.interrupt", "app.quit_too")
 
 
@@ -34,10 +35,18 @@ def key_name(app: App[Any], key: str) -> str:
     return shown
 
 
+def key_word(app: App[Any], key: str) -> str:
+    """A key in words, for text that is read: `ctrl+r`, `enter`, `?`."""
+    modifiers, _, base = key.rpartition("+")
+    shown = key_name(app, base)
+    shown = shown if len(shown) == 1 and (base in _ARROWS or shown.isascii()) else base
+    return f"{modifiers}+{shown}" if modifiers else shown
+
+
 def keys_of(app: App[Any], binding_id: str | None, default: str) -> list[str]:
     """The keys of a binding as people write them, the settings seen to."""
     changed = app._keymap.get(binding_id) if binding_id else None
-    return [key_name(app, key.strip()) for key in (changed or default).split(",") if key.strip() != NO_KEY]
+    return [key_word(app, key.strip()) for key in (changed or default).split(",") if key.strip() != NO_KEY]
 
 
 def first_key(app: App[Any], binding_id: str, default: str) -> str:
@@ -73,7 +82,8 @@ def help_content(screen: Screen[Any]) -> Content:
         Content(purpose_of(focused)),
     ]
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
-    active = list(screen.active_bindings.values())
+    # How the cursor moves comes last: it is the same everywhere.
+    active = sorted(screen.active_bindings.values(), key=lambda one: (one.binding.id or "").startswith("line."))
     if not any(isinstance(one.node, App) for one in active):
         for _, binding in app._bindings:
             if binding.id in _ALWAYS:
@@ -87,7 +97,7 @@ def help_content(screen: Screen[Any]) -> Content:
             continue  # the editing keys of an input
         rows = groups.setdefault(_group(one.node, focused), {})
         keys, _ = rows.setdefault(binding.action, ([], binding.tooltip or binding.description))
-        name = key_name(app, binding.key)
+        name = key_word(app, binding.key)
         if name not in keys:
             keys.append(name)
     return Content("\n").join([*lines, *_rows(groups, muted(screen))])

@@ -61,7 +61,7 @@ APP_KEYS: list[BindingType] = [
         show=False,
         priority=True,
         id="app.quit_too",
-        tooltip="Close the model and leave, from anywhere",
+        tooltip="Close the model and leave",
     ),
     Binding(
         "ctrl+c",

@@ -94,6 +94,8 @@ THEMES = (
             "input-selection-background": "ansi_cyan",
             "input-selection-foreground": "ansi_black",
             "text-muted": "ansi_default",
+            "ansi-background": "ansi_default",
+            "ansi-foreground": "ansi_default",
         },
     ),
 )
