@@ -1,4 +1,4 @@
-"""What can be copied: TensorFlow runs every piece of Python and gets the right thing; nothing can act when it is pasted."""
+"""What can be copied: TensorFlow runs each piece of Python and gets the right thing; nothing acts when it is pasted."""
 
 from __future__ import annotations
 

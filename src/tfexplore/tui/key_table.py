@@ -13,7 +13,7 @@ from typing import NamedTuple
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
-from textual.keys import KEY_TO_UNICODE_NAME, Keys, _character_to_key
+from textual.keys import KEY_NAME_REPLACEMENTS, KEY_TO_UNICODE_NAME, Keys, _character_to_key
 from textual.screen import Screen
 
 from tfexplore import tui
@@ -82,7 +82,7 @@ def normal_keys(written: str) -> tuple[list[str], list[str]]:
 
 
 def _is_key(name: str) -> bool:
-    if name in {key.value for key in Keys} or name in KEY_TO_UNICODE_NAME:
+    if name in {key.value for key in Keys} or name in KEY_TO_UNICODE_NAME or name in KEY_NAME_REPLACEMENTS.values():
         return True
     try:
         return bool(unicodedata.lookup(name.replace("_", " ").upper()))
@@ -132,7 +132,8 @@ def _conflicts(changed: Mapping[str, str], lines: Mapping[str, int], path: str) 
         for first, second in ((first, second) for first in entries for second in (*entries, *around)):
             one, other = sorted((str(first.binding.id), str(second.binding.id)))
             mine = [name for name in (one, other) if name in changed]
-            if one == other or (key, one, other) in told or not mine:
+            as_ever = key in normal_keys(first.binding.key)[0] and key in normal_keys(second.binding.key)[0]
+            if one == other or (key, one, other) in told or not mine or as_ever:
                 continue
             told.add((key, one, other))
             at = f"{text.visible(path)}, line {max(lines.get(name, 0) for name in mine)}"

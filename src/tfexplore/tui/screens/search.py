@@ -23,6 +23,7 @@ from tfexplore.tui.widgets.line_view import LineView
 class HitList(LineView):
     """What was found: glyph, name, and the function it is in."""
 
+    TITLE = "What was found"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
         "line--cursor-blurred",
