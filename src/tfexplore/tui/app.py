@@ -20,7 +20,7 @@ from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
-from tfexplore.tui.keys import APP_KEYS
+from tfexplore.tui.keys import APP_KEYS, OF_PANES
 from tfexplore.tui.look import DARK, LIGHT, SIXTEEN, Look, look_here
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
@@ -215,7 +215,7 @@ class ExplorerApp(App[None], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Panes are changed on the explorer itself, not below a screen that lies over it."""
-        if action == "other_pane":  # within an input Tab completes what is typed
+        if action in OF_PANES:  # an input wants to be written in, and Tab completes what is typed
             return len(self.screen_stack) == 1 and not isinstance(self.focused, Input)
         if action == "leave_model":
             return self.session.can_leave

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tfexplore.tui.help_text import keys_of, title_of
+from tfexplore.tui.keys import OF_PANES
 
 # Found by nobody who looks for something to do: they move a cursor, or only open the palette.
 _LEFT_OUT = ("command_palette", "move", "page", "interrupt")
@@ -63,8 +64,8 @@ def _bindings(node: DOMNode) -> Iterator[tuple[Binding, str]]:
 
 
 def _can(app: App[Any], binding: Binding, node: DOMNode) -> bool:
-    # The palette itself, which lies over the panes, is what holds this one up.
-    return binding.action.startswith("other_pane") or app._check_action_state(binding.action, node) is True
+    # The palette itself, which lies over the panes, is what holds these up.
+    return binding.action.partition("(")[0] in OF_PANES or app._check_action_state(binding.action, node) is True
 
 
 def _is_ours(node: DOMNode) -> bool:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -105,7 +106,7 @@ class SearchScreen(ModalScreen[Subject | None]):
         Binding(
             "pageup", "page(-1)", "Page up", show=False, priority=True, id="search.page_up", tooltip="A screenful up"
         ),
-        Binding("ctrl+y", "app.copy", "Copy", priority=True, id="search.copy", tooltip="Copy what the cursor is on"),
+        Binding("ctrl+y", "copy_hit", "Copy", priority=True, id="search.copy", tooltip="Copy what the cursor is on"),
         Binding("enter", "take", "Go there", priority=True, id="search.take", tooltip="Show what the cursor is on"),
         Binding("escape", "leave", "Close", priority=True, id="search.close", tooltip="Back to where you were"),
     ]
@@ -113,6 +114,19 @@ class SearchScreen(ModalScreen[Subject | None]):
     def __init__(self, finding: Finding) -> None:
         super().__init__()
         self.finding = finding
+        self._early = ""
+
+    def on_key(self, event: Key) -> None:
+        """Takes what is typed before the field has the focus: on a slow line keys come in bursts."""
+        fields = self.query(Input)
+        if event.is_printable and event.character and not (fields and fields.first().has_focus):
+            event.stop()
+            if fields and self.is_mounted:
+                field = fields.first()
+                field.value += event.character
+                field.cursor_position = len(field.value)
+            else:
+                self._early += event.character
 
     def compose(self) -> ComposeResult:
         """What is typed, what was found, how much."""
@@ -125,6 +139,8 @@ class SearchScreen(ModalScreen[Subject | None]):
         """Shows what the last search found, and takes what is typed."""
         field = self.query_one(Input)
         field.cursor_blink = False
+        if self._early:
+            field.value = self._early
         field.focus()
         self.draw()
 
@@ -161,6 +177,12 @@ class SearchScreen(ModalScreen[Subject | None]):
         subject = await self.finding.subject()
         if subject is not None:
             self.dismiss(subject)
+
+    def action_copy_hit(self) -> None:
+        """Asks what to copy of what the cursor is on."""
+        app = self.app
+        if hasattr(app, "action_copy"):
+            app.action_copy()
 
     def action_leave(self) -> None:
         """Goes back; what was found stays for the next time."""
