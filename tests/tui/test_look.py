@@ -114,14 +114,18 @@ def drawn(session: Session, *options: str, **more: str) -> None:
     session.until_shown(b"parameters")
 
 
+# In the line of keys, where it is only while nothing lies over the panes.
+CLOSED = b" Copy  "
+
+
 def go_through(session: Session) -> None:
     for keys, shown in (
         (b"\x1bOP", b"Here"),
-        (b"\x1bOP", b"parameters"),
+        (b"\x1bOP", CLOSED),
         (b"/kernel", b"names"),
-        (b"\x1b", b"parameters"),
+        (b"\x1b", CLOSED),
         (b"\x10", b"Open branch"),
-        (b"\x1b", b"parameters"),
+        (b"\x1b", CLOSED),
         (b"5", b"at load|when called|not reached"),
         (b"2", b"Inputs"),
     ):

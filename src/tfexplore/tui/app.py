@@ -10,7 +10,7 @@ from typing import ClassVar
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
-from textual.command import Provider
+from textual.command import CommandPalette, Provider
 from textual.widgets import Input
 
 from tfexplore.core import text
@@ -280,6 +280,8 @@ class ExplorerApp(App[None], inherit_bindings=False):
             return
         self._interrupted_at = now
         cancelled = self.session.cancel()
+        if CommandPalette.is_open(self):  # which shows no messages
+            self.pop_screen()
         said = "Cancelled. Ctrl-C again quits." if cancelled else "Press q to quit, or Ctrl-C again."
         self.notify(said, markup=False, timeout=_SECOND_INTERRUPT)
 
