@@ -169,3 +169,77 @@ async def test_changed_keys_work_and_are_shown() -> None:
         await until(pilot, lambda: app.session.tab.value == "safety")
         await driver.press("ctrl+x")
         await until(pilot, lambda: app.return_code == 0)
+
+
+async def test_the_line_of_keys_can_be_clicked() -> None:
+    app = ExplorerApp(str(RANKER))
+    async with app.run_test(size=(120, 40)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.until(lambda: driver.title is not None)
+        await driver.pilot.pause()
+        for words, happened in (
+            ("Other pane", lambda: driver.detail.has_focus),
+            ("Help", lambda: isinstance(app.screen, HelpScreen)),
+        ):
+            at = driver.lines[-1].index(words)
+            await pilot.click(offset=(at, 39))
+            await driver.until(happened)
+        await driver.press("f1")
+        await driver.until(lambda: len(app.screen_stack) == 1)
+        await pilot.click(offset=(driver.lines[1].index("Safety"), 1))
+        await driver.until(lambda: app.session.tab.value == "safety")
+        await pilot.click(offset=(driver.lines[-1].index("Quit"), 39))
+        await until(pilot, lambda: app.return_code == 0)
+
+
+async def test_the_palette_does_what_another_pane_can() -> None:
+    app = ExplorerApp(str(RANKER))
+    async with app.run_test(size=(120, 40)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.until(lambda: driver.title is not None)
+        await driver.press("tab")
+        assert driver.detail.has_focus
+        await driver.press("ctrl+p", *"close branch")
+        await driver.until(lambda: "Close branch · The tree" in driver.text)
+        await driver.press("enter")
+        await driver.until(lambda: driver.tree.has_focus)
+        assert len(app.screen_stack) == 1
+
+
+async def test_every_modal_screen_has_help() -> None:
+    from tfexplore.tui.screens.copy import CopyScreen
+    from tfexplore.tui.screens.script import ScriptScreen
+    from tfexplore.tui.screens.search import SearchScreen
+    from tfexplore.tui.screens.trust import TrustScreen
+
+    async def nothing() -> list[Any]:
+        return []
+
+    app = ExplorerApp(str(RANKER))
+    async with app.run_test(size=(120, 40)) as pilot:
+        driver = Driver(app, pilot)
+        await driver.until(lambda: driver.title is not None)
+        finding = app.session.finding(lambda: None)
+        assert finding is not None
+        screens: list[Screen[Any]] = [
+            CopyScreen(nothing),
+            ScriptScreen([("curl", "x")]),
+            SearchScreen(finding),
+            TrustScreen("it writes"),
+        ]
+        for screen in screens:
+            app.push_screen(screen)
+            await driver.until(lambda: app.screen is screen)  # noqa: B023
+            await pilot.pause()
+            await driver.press("f1")
+            await driver.until(lambda: isinstance(app.screen, HelpScreen))
+            listed = app.screen._content.plain  # type: ignore[attr-defined]
+            assert type(screen).HELP in listed
+            for binding in type(screen).BINDINGS:
+                if screen.check_action(binding.action, ()):
+                    assert binding.tooltip in listed, (screen, binding)
+            assert "ctrl+c" in listed
+            await driver.press("f1")
+            await driver.until(lambda: app.screen is screen)  # noqa: B023
+            screen.dismiss(None)
+            await driver.until(lambda: len(app.screen_stack) == 1)

@@ -280,7 +280,7 @@ class ExplorerApp(App[None], inherit_bindings=False):
             return
         self._interrupted_at = now
         cancelled = self.session.cancel()
-        if CommandPalette.is_open(self):  # which shows no messages
+        if isinstance(self.screen, CommandPalette):  # which shows no messages
             self.pop_screen()
         said = "Cancelled. Ctrl-C again quits." if cancelled else "Press q to quit, or Ctrl-C again."
         self.notify(said, markup=False, timeout=_SECOND_INTERRUPT)

@@ -47,6 +47,8 @@ def commands(screen: Screen[Any]) -> Iterator[Command]:
         if not (_is_ours(node) or node is app):
             continue
         for binding, keys in _bindings(node):
+            if node is not focused and str(binding.id).startswith("line."):
+                continue
             if binding.action.partition("(")[0] not in _LEFT_OUT and _can(app, binding, node):
                 names = ", ".join(keys_of(app, binding.id, keys))
                 name = binding.description if node is app else f"{binding.description} · {title_of(node)}"
@@ -59,7 +61,7 @@ def _bindings(node: DOMNode) -> Iterator[tuple[Binding, str]]:
     for key, binding in node._bindings:
         if binding.id and binding.description:
             found.setdefault(binding.action, (binding, []))[1].append(key)
-    for binding, keys in sorted(found.values(), key=lambda one: str(one[0].id).startswith("line.")):
+    for binding, keys in sorted(found.values(), key=lambda one: (str(one[0].id).startswith("line."), not one[0].show)):
         yield binding, ",".join(keys)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from tfexplore.core import text
 from tfexplore.core.settings import NO_KEY
 from tfexplore.tui.look import ONLY_ASCII
 
+# The help's box, with its border and padding.
+WIDE = 92
 _PURPOSE = "Look into a model by keyboard."
 # The keys of a modal screen hide the application's, but for these.
 _ARROWS = ("up", "down", "left", "right")
@@ -82,8 +85,8 @@ def help_content(screen: Screen[Any]) -> Content:
         Content(purpose_of(focused)),
     ]
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
-    # How the cursor moves comes last: it is the same everywhere.
-    active = sorted(screen.active_bindings.values(), key=lambda one: (one.binding.id or "").startswith("line."))
+    # What the line of keys shows comes first; how the cursor moves last: it is the same everywhere.
+    active = sorted(screen.active_bindings.values(), key=lambda one: _rank(one.binding))
     if not any(isinstance(one.node, App) for one in active):
         for _, binding in app._bindings:
             if binding.id in _ALWAYS:
@@ -93,14 +96,14 @@ def help_content(screen: Screen[Any]) -> Content:
         binding = one.binding
         if not binding.description or binding.action.startswith("screen.") or binding.key == NO_KEY:
             continue
-        if not type(one.node).__module__.startswith("tfexplore.") and not binding.id:
-            continue  # the editing keys of an input
+        if not binding.id:
+            continue  # Textual's own: the editing keys of an input
         rows = groups.setdefault(_group(one.node, focused), {})
         keys, _ = rows.setdefault(binding.action, ([], binding.tooltip or binding.description))
         name = key_word(app, binding.key)
         if name not in keys:
             keys.append(name)
-    return Content("\n").join([*lines, *_rows(groups, muted(screen))])
+    return Content("\n").join([*lines, *_rows(groups, muted(screen), min(WIDE, app.size.width * 95 // 100) - 8)])
 
 
 def _group(node: DOMNode, focused: DOMNode) -> str:
@@ -111,7 +114,11 @@ def _group(node: DOMNode, focused: DOMNode) -> str:
     return "In this tab" if isinstance(node, Widget) else "Everywhere"
 
 
-def _rows(groups: dict[str, dict[str, tuple[list[str], str]]], secondary: str) -> Iterable[Content]:
+def _rank(binding: Binding) -> tuple[bool, bool]:
+    return (binding.id or "").startswith("line."), not binding.show
+
+
+def _rows(groups: dict[str, dict[str, tuple[list[str], str]]], secondary: str, cells: int) -> Iterable[Content]:
     every = [", ".join(keys) for rows in groups.values() for keys, _ in rows.values()]
     widest = min(max(map(text.width, every), default=0), 26)
     for group in sorted(groups, key=("Here", "In this tab", "Everywhere").index):
@@ -119,4 +126,8 @@ def _rows(groups: dict[str, dict[str, tuple[list[str], str]]], secondary: str) -
         yield Content.assemble((group, secondary))
         for keys, tooltip in groups[group].values():
             names = ", ".join(keys)
-            yield Content.assemble((names + " " * (widest - text.width(names)), "bold"), "  ", tooltip)
+            names += " " * (widest - text.width(names))
+            first, *rest = textwrap.wrap(tooltip, max(20, cells - widest - 2)) or [""]
+            yield Content.assemble((names, "bold"), "  ", first)
+            for more in rest:
+                yield Content(" " * (widest + 2) + more)

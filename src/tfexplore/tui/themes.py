@@ -34,7 +34,7 @@ THEMES = (
         dark=True,
         variables={
             "surface-lighten-2": "#3a3a3a",
-            "text-muted": "#8a8a8a",
+            "text-muted": "#9e9e9e",
             "text-accent": "#87afd7",
             "block-cursor-background": "#005f87",
             "block-cursor-foreground": "#eeeeee",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -52,6 +53,11 @@ class HitList(LineView):
     def has_focus_or_marks(self) -> bool:
         """The cursor is always there, though the typing has the focus."""
         return True
+
+    @property
+    def cursor_style(self) -> Style:
+        """See `LineView`; as in a pane that has the focus."""
+        return self.get_component_rich_style("line--cursor")
 
     def move_cursor(self, line: int) -> None:
         """See `LineView`."""

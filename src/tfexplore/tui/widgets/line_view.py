@@ -18,6 +18,7 @@ from tfexplore.core.subjects import Subject
 
 # A line is copied whole, as if the pane were that wide.
 _WIDE = 4096
+_BOLD = Style(bold=True)
 
 
 class LineView(ScrollView, can_focus=True):
@@ -79,7 +80,10 @@ class LineView(ScrollView, can_focus=True):
         segments = self.draw_line(line, cells)
         strip = Strip(segments).adjust_cell_length(cells)
         if line == self.cursor_line and self.has_focus_or_marks:
-            return strip.apply_style(self.cursor_style)
+            style = self.cursor_style
+            if style.reverse:  # a piece's colour would be a patch in it
+                strip = Strip([Segment(part, _BOLD if own and own.bold else None) for part, own, _ in strip])
+            return strip.apply_style(style)
         return strip.apply_style(base)
 
     @property
