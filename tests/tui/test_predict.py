@@ -27,6 +27,7 @@ from tfexplore.loader.run_options import RunOptions
 from tfexplore.runtime import client
 from tfexplore.runtime.records import Sandbox
 from tfexplore.tui import predict as predict_module
+from tfexplore.tui.commands import commands
 from tfexplore.tui.predict import Predict
 from tfexplore.tui.screens.script import FILE_NAME, ScriptScreen
 from tfexplore.tui.screens.trust import TrustScreen
@@ -432,11 +433,12 @@ async def test_help_and_commands(model: Path) -> None:
         assert "ctrl+r" in driver.text
         await driver.press("escape")
         await driver.until(lambda: len(driver.app.screen_stack) == 1)
-        titles = [command.title for command in driver.app.get_system_commands(driver.app.screen)]
-        assert {"Run", "As a script", "Compare runs", "Tab Predict"} <= set(titles)
+        titles = [command.name for command in commands(driver.app.screen)]
+        assert {"Run · Predict", "As a script · Predict", "Make up · The form", "Predict"} <= set(titles)
+        assert "Compare · Predict" not in titles  # there is nothing to compare
         await driver.press("1")
-        titles = [command.title for command in driver.app.get_system_commands(driver.app.screen)]
-        assert "Run" not in titles
+        titles = [command.name for command in commands(driver.app.screen)]
+        assert "Run · Predict" not in titles
 
 
 async def test_the_demo_with_tensorflow(tf: Any) -> None:

@@ -32,6 +32,9 @@ Only predict, smoke, finetune and the explorer's Predict tab start TensorFlow, i
 a process of its own. How it is run is told to the explorer as to predict: --tf-python,
 --device, --threads, --memory, --import, --op-library, --trust, --timeout.
 
+The explorer's keys and look: `tfexplore --print-config` prints a settings file
+with all there is to set. --no-color, or NO_COLOR: no colours.
+
 `tfexplore show --help` tells a command's options; ./show opens a folder called show."""
 
 
@@ -244,6 +247,8 @@ def _explore_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", nargs="?")
     add_child_options(parser)
+    parser.add_argument("--no-color", action="store_true")
+    parser.add_argument("--print-config", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--version", action="version", version=f"tfexplore {__version__}")
     return parser

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.message import Message
 
 from tfexplore.core import text
+from tfexplore.core.copying import LINE, Copy, of_text
 from tfexplore.core.detail import Detail, Line
 from tfexplore.core.subjects import Subject
 from tfexplore.tui.details import Details
@@ -36,6 +37,7 @@ class _Drawn:
 class DetailPane(LineView):
     """The details of one subject."""
 
+    TITLE = "The details"
     HELP = "What is known about the row of the tree. Lines with an arrow lead on."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
@@ -151,6 +153,29 @@ class DetailPane(LineView):
         self.scroll_to(y=max(0, title - 1), animate=False, force=True, immediate=True)
         self.show_cursor()
         self.refresh()
+
+    @property
+    def _line(self) -> Line | None:
+        return self._drawn[self.cursor_line].line if self.cursor_line < len(self._drawn) else None
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether the cursor's line can be followed; the title stands for the subject as well."""
+        line = self._line
+        return line is None or line.subject is not None
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """See `LineView`: what the line names, else what is shown."""
+        line, shown = self._line, self.session.shown
+        if line is not None and line.subject is not None:
+            return line.subject
+        return shown.subject if shown is not None else None
+
+    def copies_here(self) -> Sequence[Copy]:
+        """See `LineView`: the whole value of the line, however many lines of the screen it takes."""
+        line = self._line
+        return (of_text(LINE, line.value),) if line is not None and line.value else ()
 
     def act(self) -> None:
         """See `LineView`."""

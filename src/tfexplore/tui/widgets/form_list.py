@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -11,6 +12,7 @@ from textual.geometry import Region
 from textual.message import Message
 
 from tfexplore.core import text
+from tfexplore.core.copying import NAME, VALUE, Copy, of_text
 from tfexplore.core.form import FEATURE, Field
 from tfexplore.tui.predict import Predict
 from tfexplore.tui.widgets.line_view import LineView
@@ -201,6 +203,14 @@ class FormList(LineView):
     def has_focus_or_marks(self) -> bool:
         """See `LineView`; marked while its row is edited."""
         return bool(self.fields)
+
+    def copies_here(self) -> Sequence[Copy]:
+        """See `LineView`: the row's value as it is written, then its name."""
+        field = self.predict.field
+        if field is None:
+            return ()
+        pairs = ((VALUE, self.predict.value_of(field)), (NAME, field.name))
+        return [of_text(kind, raw) for kind, raw in pairs if raw]
 
     def act(self) -> None:
         """See `LineView`."""

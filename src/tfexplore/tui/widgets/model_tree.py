@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.tui.labels import row_label
 from tfexplore.tui.outline import Node
 from tfexplore.tui.session import Session
@@ -21,6 +21,7 @@ from tfexplore.tui.widgets.place_title import place_pieces
 class ModelTree(LineView):
     """The model's tree, by keyboard."""
 
+    TITLE = "The tree"
     HELP = "The model as a tree. Branches are read when they are opened."
     HELP_IN_LIST = (
         "The models found in this folder and up to four levels below; of a serving base directory the newest version "
@@ -53,8 +54,22 @@ class ModelTree(LineView):
         Binding("backspace,u", "leave_function", "Out", id="tree.out", tooltip="Out of the function that was entered"),
         Binding("backspace,u", "leave", "Models", id="tree.leave", tooltip="Back to the list of models"),
         Binding("r", "search_again", "Search again", id="tree.search", tooltip="Look for models once more"),
-        Binding("right", "open_branch", "Open branch", show=False, id="tree.open"),
-        Binding("left", "close_branch", "Close branch", show=False, id="tree.close"),
+        Binding(
+            "right",
+            "open_branch",
+            "Open branch",
+            show=False,
+            id="tree.open",
+            tooltip="Open a branch; in an open one, go to its first row",
+        ),
+        Binding(
+            "left",
+            "close_branch",
+            "Close branch",
+            show=False,
+            id="tree.close",
+            tooltip="Close a branch; elsewhere, go to the row above it in the tree",
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
@@ -123,6 +138,16 @@ class ModelTree(LineView):
         super().__init__(id=id)
         self.session = session
         self._asking = False
+
+    @property
+    def help_now(self) -> str:
+        """What it is for, as it is now."""
+        return self.HELP_IN_LIST if self.session.in_list else self.HELP
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """See `LineView`."""
+        return self.session.subject_at(self.cursor_line)
 
     @property
     def line_count(self) -> int:

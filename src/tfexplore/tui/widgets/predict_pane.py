@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widget import Widget
@@ -38,6 +37,8 @@ class ResultPane(DetailPane):
 class PredictPane(Container):
     """The tab's four panes and their work."""
 
+    TITLE = "Predict"
+    HELP = "Calls the model: what is called and its inputs on the left, what came of it on the right."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", id="predict.run", tooltip="Call the model with what the form holds"),
         Binding("e", "scripts", "As a script", id="predict.script", tooltip="The same call as curl, Python, a command"),
@@ -291,10 +292,3 @@ class PredictPane(Container):
         except (UsageError, Cancelled):
             return
         self.app.push_screen(ScriptScreen(scripts))
-
-    def commands(self) -> Iterator[SystemCommand]:
-        """The command palette's entries."""
-        yield SystemCommand("Run", "Call the model with what the form holds (Ctrl-R)", self.action_run)
-        yield SystemCommand("As a script", "The call as curl, Python, a command line (e)", self.action_scripts)
-        yield SystemCommand("Compare runs", "How the run differs from the one before it (c)", self.action_compare)
-        yield SystemCommand("Repeat", "How many more calls, for their latency (r)", self.action_repeat)
