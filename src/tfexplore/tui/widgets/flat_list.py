@@ -46,6 +46,14 @@ class FlatListView(LineView):
             tooltip="Go to the list before",
         ),
         Binding("s", "sort", "Sort", id="list.sort", tooltip="Sort by name, size or count, in turn"),
+        Binding(
+            "e",
+            "enter_function",
+            "Into function",
+            show=False,
+            id="list.enter",
+            tooltip="Show the graph of the function that the node calls, or whose lists these are",
+        ),
         # Of two actions with one key the first that there is counts.
         Binding("backspace,u", "back", "Back", id="list.back", tooltip="Back to the ops, or out of the function"),
         Binding("backspace,u", "leave", "Models", id="list.leave", tooltip="Back to the list of models"),
@@ -203,6 +211,10 @@ class FlatListView(LineView):
     def action_sort(self) -> None:
         """Sorts by something else."""
         self.post_message(self.SortRequested())
+
+    def action_enter_function(self) -> None:
+        """Shows the graph of the function that the node calls."""
+        self.post_message(ModelTree.EnterFunctionRequested())
 
     def action_back(self) -> None:
         """Goes back to the ops, or out of the function."""

@@ -59,14 +59,12 @@ class Going(Container):
 
     @work(exclusive=True, group="left", description="entering a function")
     async def enter_function(self) -> None:
-        """Shows the graph of the function that the tree's cursor stands in."""
-        owner = self.session.owner
-        if owner is None or owner.meta_graph is None or owner.function is None:
-            said = "The cursor stands in no function. Enter opens Functions; on one of them e shows its graph."
-            self.app.notify(said, markup=False, timeout=4)
-            return
+        """Shows the graph of the function under the cursor."""
         try:
-            await self.session.enter_function(owner.meta_graph, owner.function)
+            if not await self.session.enter_under_cursor():
+                said = "No function here: e goes into one that is listed, or that a node calls, as a loop its body."
+                self.app.notify(said, markup=False, timeout=4)
+                return
         except Cancelled:
             return
         except ModelError as error:
