@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tfexplore.core import text
-from tfexplore.core.subjects import OpSubject
+from tfexplore.core.subjects import OpSubject, Subject
 from tfexplore.tui.labels import list_label
 from tfexplore.tui.lists import Lists
 from tfexplore.tui.session import Session
@@ -112,6 +112,11 @@ class FlatListView(LineView):
         return self.session.lists
 
     @property
+    def subject_here(self) -> Subject | None:
+        """What the cursor's line stands for; None where it has not been read."""
+        return self._lists.subject if self._lists is not None else None
+
+    @property
     def line_count(self) -> int:
         """See `LineView`."""
         lists = self._lists
@@ -197,7 +202,7 @@ class FlatListView(LineView):
     def action_act(self) -> None:
         """Of an op, shows its nodes; else goes to the details."""
         if self._lists is not None and self.line_count:
-            op = isinstance(self._lists.subject, OpSubject)
+            op = isinstance(self.subject_here, OpSubject)
             self.post_message(self.OpRequested() if op else self.RowEntered())
 
     def action_tree(self) -> None:
