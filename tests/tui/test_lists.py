@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.saved_model_writer import attr, function, identity, meta_graph, node, placeholder, write_saved_model
+from core.saved_model_writer import (
+    attr,
+    function,
+    function_name,
+    identity,
+    meta_graph,
+    node,
+    placeholder,
+    write_saved_model,
+)
 from formats.table_writer import write_bundle
 from tfexplore.core import lists as core_lists
 from tfexplore.core import text
@@ -237,7 +246,7 @@ async def test_a_function_has_lists_of_its_own(tmp_path: Path) -> None:
 async def test_a_function_is_entered_from_the_tree_and_left(tmp_path: Path) -> None:
     async with explorer(model(tmp_path)) as driver:
         await driver.press("e")  # no function: it says so
-        await driver.until(lambda: any("stands in no function" in line for line in driver.lines))
+        await driver.until(lambda: "No function here" in driver.text)
         await driver.expand("Functions")
         await driver.expand("inner")
         await driver.press("down")
@@ -258,6 +267,29 @@ async def test_a_function_is_entered_from_the_tree_and_left(tmp_path: Path) -> N
         assert driver.session.cursor == at
         await driver.press("u")  # nothing to leave any more
         assert driver.session.function_path == []
+
+
+async def test_a_function_is_entered_from_the_node_that_calls_it(tmp_path: Path) -> None:
+    bodies = [function(name, [b"p"], {b"out": b"r:output:0"}, [identity(b"r", b"p")]) for name in (b"test", b"work")]
+    functions = {name: attr(func=function_name(called)) for name, called in (("cond", b"test"), ("body", b"work"))}
+    nodes = [placeholder(b"x"), node(b"loop", b"While", [b"x"], **functions)]
+    path = write_saved_model(tmp_path / "m", meta_graph(nodes=nodes, functions=bodies))
+    async with explorer(path) as driver:
+        await driver.expand("Graph")
+        await driver.go_to("loop")
+        await driver.press("e")
+        await driver.until(lambda: driver.session.function_path == ["work"])
+        await driver.press("backspace")
+        await driver.until(lambda: driver.session.function_path == [])
+        await shown(driver)
+        assert names(driver) == ["loop", "x"]
+        await driver.press("e")
+        await driver.until(lambda: driver.session.function_path == ["work"])
+        await read(driver)
+        assert names(driver) == ["r"]
+        await driver.press("e")  # a node that calls nothing, in a function that is shown already
+        await driver.until(lambda: "No function here" in driver.text)
+        assert driver.session.function_path == ["work"]
 
 
 async def test_lists_stay_lists_on_the_way_into_a_function_and_out(tmp_path: Path) -> None:

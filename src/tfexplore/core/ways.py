@@ -13,6 +13,7 @@ from tfexplore.core.subjects import (
     Subject,
     VariableSubject,
 )
+from tfexplore.formats.graph_def import called_functions
 
 if TYPE_CHECKING:
     from tfexplore.core.checkpoint import Checkpoint
@@ -34,6 +35,21 @@ class Way(NamedTuple):
     meta_graph: MetaGraph | None
     checkpoint: Checkpoint | None = None
     function: str | None = None
+
+
+# Of several functions that a node calls, the one that does its work.
+_WORKERS = ("body", "then_branch", "branches", "f")
+
+
+def function_of(subject: Subject) -> str | None:
+    """The function that something is, or that a node calls (of a loop its body); None where there is none."""
+    if isinstance(subject, FunctionSubject):
+        return subject.name
+    if isinstance(subject, NodeSubject):
+        node = subject.graph.node_or_blank(subject.position)
+        called = called_functions(node, (*_WORKERS, *node.raw_attrs))
+        return next((name for name in called if subject.meta_graph.functions.get(name) is not None), None)
+    return None
 
 
 def way_to(subject: Subject) -> Way | None:

@@ -16,7 +16,7 @@ from tfexplore.core.subjects import (
     OpSubject,
     Subject,
 )
-from tfexplore.core.ways import Way, way_to
+from tfexplore.core.ways import Way, function_of, way_to
 from tfexplore.errors import ModelError
 from tfexplore.loader import Loader
 from tfexplore.tui.browsing import Browsing
@@ -109,6 +109,20 @@ class Places(Browsing):
             await self.lists.open()
         self._tell_place()
         return True
+
+    async def enter_under_cursor(self) -> bool:
+        """Enters the function under the cursor, the one that its node calls, or the one that it stands in.
+
+        Raises:
+            ModelError: it cannot be read.
+            Cancelled: it was cancelled.
+        """
+        subject = self.lists.subject if self.lists is not None else self.subject_at(self.cursor)
+        owner = self.lists.owner if self.lists is not None else self.owner
+        if subject is None or owner is None or owner.meta_graph is None:
+            return False
+        name = await self.loader.tasks.run(lambda _: function_of(subject)) or owner.function
+        return name is not None and await self.enter_function(owner.meta_graph, name)
 
     def leave_function(self) -> bool:
         """Goes back to what the tree showed before the last function was entered; tells whether one had been."""

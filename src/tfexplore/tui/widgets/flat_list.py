@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tfexplore.core import text
-from tfexplore.core.subjects import OpSubject
+from tfexplore.core.subjects import OpSubject, Subject
 from tfexplore.tui.labels import list_label
 from tfexplore.tui.lists import Lists
 from tfexplore.tui.session import Session
@@ -46,6 +46,14 @@ class FlatListView(LineView):
             tooltip="Go to the list before",
         ),
         Binding("s", "sort", "Sort", id="list.sort", tooltip="Sort by name, size or count, in turn"),
+        Binding(
+            "e",
+            "enter_function",
+            "Into function",
+            show=False,
+            id="list.enter",
+            tooltip="Show the graph of the function that the node calls, or whose lists these are",
+        ),
         # Of two actions with one key the first that there is counts.
         Binding("backspace,u", "back", "Back", id="list.back", tooltip="Back to the ops, or out of the function"),
         Binding("backspace,u", "leave", "Models", id="list.leave", tooltip="Back to the list of models"),
@@ -102,6 +110,11 @@ class FlatListView(LineView):
     @property
     def _lists(self) -> Lists | None:
         return self.session.lists
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """What the cursor's line stands for; None where it has not been read."""
+        return self._lists.subject if self._lists is not None else None
 
     @property
     def line_count(self) -> int:
@@ -189,7 +202,7 @@ class FlatListView(LineView):
     def action_act(self) -> None:
         """Of an op, shows its nodes; else goes to the details."""
         if self._lists is not None and self.line_count:
-            op = isinstance(self._lists.subject, OpSubject)
+            op = isinstance(self.subject_here, OpSubject)
             self.post_message(self.OpRequested() if op else self.RowEntered())
 
     def action_tree(self) -> None:
@@ -203,6 +216,10 @@ class FlatListView(LineView):
     def action_sort(self) -> None:
         """Sorts by something else."""
         self.post_message(self.SortRequested())
+
+    def action_enter_function(self) -> None:
+        """Shows the graph of the function that the node calls."""
+        self.post_message(ModelTree.EnterFunctionRequested())
 
     def action_back(self) -> None:
         """Goes back to the ops, or out of the function."""

@@ -48,7 +48,7 @@ class ModelTree(LineView):
             "Into function",
             show=False,
             id="tree.enter",
-            tooltip="Show the graph of the function under the cursor",
+            tooltip="Show the graph of the function under the cursor, or that its node calls",
         ),
         # Of two actions with one key the first that there is counts.
         Binding("backspace,u", "leave_function", "Out", id="tree.out", tooltip="Out of the function that was entered"),
@@ -126,7 +126,7 @@ class ModelTree(LineView):
         """The flat lists are to be shown."""
 
     class EnterFunctionRequested(Message):
-        """The function that the cursor stands in is to be entered."""
+        """The function under the cursor is to be entered."""
 
     class LeaveFunctionRequested(Message):
         """The function that was entered last is to be left."""
@@ -264,7 +264,7 @@ class ModelTree(LineView):
         self.post_message(self.ListsRequested())
 
     def action_enter_function(self) -> None:
-        """Shows the graph of the function that the cursor stands in."""
+        """Shows the graph of the function under the cursor."""
         self.post_message(self.EnterFunctionRequested())
 
     def action_leave_function(self) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.timer import Timer
 
 from tfexplore.core import text
-from tfexplore.core.subjects import FoundSubject, Subject
+from tfexplore.core.subjects import FoundSubject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.detail_pane import DetailPane
 from tfexplore.tui.widgets.flat_list import FlatListView
+from tfexplore.tui.widgets.going import Going
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.predict_tab import PredictTab
@@ -26,29 +24,13 @@ from tfexplore.tui.widgets.walking import Walking
 _DEBOUNCE = 0.08
 
 
-class Panes(Walking):
+class Panes(Going, Walking):
     """The tree or the findings with the details beside them, or a tab of its own panes."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "colon", "jump", "Go to", id="app.jump", tooltip="Go to a node, tensor, variable, key or function by name"
-        ),
-        Binding(
-            "n", "hit(1)", "Next hit", show=False, id="app.next_hit", tooltip="Go to the next hit of the last search"
-        ),
-        Binding("N", "hit(-1)", "Hit before", show=False, id="app.hit_before", tooltip="Go to the hit before"),
-    ]
 
     def __init__(self, session: Session, *, id: str) -> None:
         super().__init__(id=id)
         self.session = session
         self._debounce: Timer | None = None
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Names are gone to where a model is looked at."""
-        if action in ("jump", "hit"):
-            return self.session.model is not None and not self.session.in_list
-        return super().check_action(action, parameters)
 
     def compose(self) -> ComposeResult:
         """All of them; those of other tabs are hidden."""
@@ -176,8 +158,7 @@ class Panes(Walking):
     @work(exclusive=True, group="detail", description="looking for a node")
     async def show_finding(self) -> None:
         """Shows the node that the finding under the cursor is about."""
-        if self._debounce is not None:  # its details are the place to come back to
-            self._debounce.stop()
+        self.keep_details()  # they are the place to come back to
         await self.session.read_pointed_at()
         subject = await self.session.node_of_finding()
         if subject is None:
@@ -188,12 +169,17 @@ class Panes(Walking):
 
     # -- the tree --
 
+    def keep_details(self) -> None:
+        """See `Going`."""
+        if self._debounce is not None:
+            self._debounce.stop()
+
     @on(ModelTree.CursorMoved)
     @on(SafetyList.CursorMoved)
     @on(FlatListView.CursorMoved)
     def cursor_moved(self) -> None:
-        if self._debounce is not None:
-            self._debounce.stop()
+        """See `Going`."""
+        self.keep_details()
         self._debounce = self.set_timer(_DEBOUNCE, self.show_row)
 
     @work(exclusive=True, group="detail", description="reading a detail")
@@ -237,160 +223,6 @@ class Panes(Walking):
     def _leaf_entered(self) -> None:
         self.query_one(DetailPane).focus()
 
-    # -- functions --
-
-    @on(ModelTree.EnterFunctionRequested)
-    def _enter_function_requested(self) -> None:
-        self.enter_function()
-
-    @work(exclusive=True, group="left", description="entering a function")
-    async def enter_function(self) -> None:
-        """Shows the graph of the function that the tree's cursor stands in."""
-        owner = self.session.owner
-        if owner is None or owner.meta_graph is None or owner.function is None:
-            said = "The cursor stands in no function. Enter opens Functions; on one of them e shows its graph."
-            self.app.notify(said, markup=False, timeout=4)
-            return
-        try:
-            await self.session.enter_function(owner.meta_graph, owner.function)
-        except Cancelled:
-            return
-        except ModelError as error:
-            self.app.notify(text.visible(str(error)), severity="error", markup=False, timeout=10)
-        self._place_changed()
-
-    @on(ModelTree.LeaveFunctionRequested)
-    def _leave_function_requested(self) -> None:
-        self.session.leave_function()
-        self._place_changed()
-
-    def _place_changed(self) -> None:
-        """After another graph, or another list, came to the left."""
-        self.app.refresh_bindings()
-        self.cursor_moved()
-
-    # -- the flat lists --
-
-    @on(ModelTree.ListsRequested)
-    @work(exclusive=True, group="left", description="showing the flat lists")
-    async def show_lists(self) -> None:
-        """Shows the flat lists in the tree's place."""
-        if not await self.session.show_lists():
-            self.app.notify("There are no lists: this model has neither a graph nor keys.", markup=False, timeout=4)
-        self._place_changed()
-
-    @on(FlatListView.TreeRequested)
-    def _tree_requested(self) -> None:
-        self.session.show_tree()
-        self._place_changed()
-
-    @on(FlatListView.StepRequested)
-    @work(exclusive=True, group="left", description="reading a list")
-    async def step_list(self, message: FlatListView.StepRequested) -> None:
-        """Goes to another list."""
-        if self.session.lists is not None:
-            await self.session.lists.step(message.by)
-            self._place_changed()
-
-    @on(FlatListView.SortRequested)
-    @work(exclusive=True, group="left", description="sorting a list")
-    async def sort_list(self) -> None:
-        """Sorts the list by something else."""
-        if self.session.lists is not None:
-            await self.session.lists.sort_next()
-            self._place_changed()
-
-    @on(FlatListView.OpRequested)
-    @work(exclusive=True, group="left", description="reading the nodes of an op")
-    async def open_op(self) -> None:
-        """Shows the nodes of the op under the cursor."""
-        try:
-            if self.session.lists is not None and await self.session.lists.open_op():
-                self._place_changed()
-        except Cancelled:
-            return
-
-    @on(FlatListView.BackRequested)
-    def _list_back_requested(self) -> None:
-        if self.session.lists is None or not self.session.lists.back():
-            self.session.leave_function()
-        self._place_changed()
-
-    @on(FlatListView.RowsSeen)
-    @work(description="reading rows of a list")
-    async def read_list_rows(self, message: FlatListView.RowsSeen) -> None:
-        """Reads rows of the list that are on the screen."""
-        lists = self.session.lists
-        if lists is None:
-            return
-        unread = lists.subject is None
-        try:
-            await lists.open()
-            await lists.read_rows(message.start, message.count)
-        except Cancelled:
-            return
-        at, shown = lists.subject, self.session.shown
-        # The cursor was faster than the pages; whoever went there by name has the details already.
-        if unread and at is not None and (shown is None or shown.subject != at):
-            self.cursor_moved()
-
-    # -- going somewhere by name --
-
-    @work(exclusive=True, group="detail", description="going to what was found")
-    async def go_to(self, subject: Subject, output: int | None = None, *, focus: bool = True) -> None:
-        """Shows the details of something, and puts the cursor on the left on it where it stands there.
-
-        Args:
-            output: of a node, the output whose line of the details the cursor goes to.
-            focus: whether the details get the focus.
-        """
-        if self._debounce is not None:
-            self._debounce.stop()
-        if self.session.tab is not Tab.EXPLORE:
-            self.session.show_tab(Tab.EXPLORE)
-            self.focus_left()
-        if focus:
-            self.query_one(DetailPane).focus()
-        await self.session.follow(subject)
-        if output is not None:
-            self.query_one(DetailPane).go_to_line("outputs", output)
-        try:
-            await self.session.reveal(subject)
-        except Cancelled:
-            return
-        self.app.refresh_bindings()
-
-    def action_jump(self) -> None:
-        """Asks for a name, and goes to what is called so."""
-        from tfexplore.core.jump import Target
-        from tfexplore.tui.screens.jump import JumpScreen
-
-        def chosen(target: Target | None) -> None:
-            if target is not None:
-                self.go_to(target.subject, target.output)
-
-        jumping = self.session.jumping()
-        if jumping is not None:
-            self.app.push_screen(JumpScreen(jumping), chosen)
-
-    @work(exclusive=True, group="hit", description="going to a hit")
-    async def action_hit(self, by: int) -> None:
-        """Goes to the next hit of the last search, or the one before."""
-        finding = self.session.last_finding
-        if finding is None or not finding.step(by):
-            said = (
-                "Nothing has been searched for."
-                if finding is None or not finding.query
-                else "The search found nothing."
-            )
-            self.app.notify(f"{said} / searches.", markup=False, timeout=4)
-            return
-        subject = await finding.subject()
-        if subject is not None:
-            self.app.clear_notifications()  # where the hit before was
-            self.app.notify(text.visible(finding.place), markup=False, timeout=2)
-            self.go_to(subject, focus=False)
-
     # -- the detail pane --
 
     @on(DetailPane.FollowRequested)
@@ -401,28 +233,15 @@ class Panes(Walking):
     async def follow(self, message: DetailPane.FollowRequested) -> None:
         """Shows what a line of the details names."""
         await self.session.follow(message.subject)
-        await self._accompany()
+        await self.go_along()
 
     @on(DetailPane.BackRequested)
     def _back_requested(self) -> None:
         if self.session.back():
-            self.accompany()
+            self.went_back()
             self.read_shown()
         else:
             self._left.focus()
-
-    @work(exclusive=True, group="left", description="going into a function")
-    async def accompany(self) -> None:
-        """Keeps the left in the graph of what the details show."""
-        await self._accompany()
-
-    async def _accompany(self) -> None:
-        shown = self.session.shown
-        try:
-            if shown is not None and self.session.tab is Tab.EXPLORE and await self.session.accompany(shown.subject):
-                self.app.refresh_bindings()
-        except (Cancelled, ModelError):  # the details say why
-            return
 
     @work(exclusive=True, group="detail", description="reading a detail again")
     async def read_shown(self) -> None:
