@@ -327,6 +327,7 @@ async def around(driver: Driver) -> PictureView:
     await driver.press("h")
     await driver.until(lambda: isinstance(driver.app.screen, NeighbourhoodScreen))
     await driver.until(lambda: picture(driver).around.rows and picture(driver).has_focus)
+    await driver.until(lambda: driver.session.loader.tasks.running == 0)
     return picture(driver)
 
 
@@ -358,6 +359,7 @@ async def test_the_picture_by_keyboard(walk: Path, size: tuple[int, int]) -> Non
         assert view.around.side == CENTRE
         await driver.press("backspace")
         await driver.until(lambda: view.around.found is not None and view.around.found.name == "y")
+        await driver.until(lambda: driver.session.loader.tasks.running == 0 and view.around.two_levels)
         assert view.around.at_cursor == node_in(driver, "z")
         await driver.press("up", "up")
         assert view.around.side == PRODUCERS

@@ -54,7 +54,7 @@ def _lines(subject: RestSubject, count: int, cancel: Cancel) -> Iterator[Line]:
         found = of.graph.node(of.position)
         yield from (line for line, _ in detail_node.input_lines(of, found, start, count, cancel))
     elif isinstance(of, NodeSubject) and subject.block == USED_BY:
-        of.graph.load_edges(cancel)
+        of.graph.load_edges(cancel, of=of.position)
         uses = of.graph.consumers(of.position, count, start)
         yield from detail_node.use_lines(of.meta_graph, of.graph, of.function, uses)
     elif isinstance(of, NodeSubject) and subject.block == OUTPUTS:

@@ -19,7 +19,8 @@ from tfexplore.core.detail import (
     tensor_text,
 )
 from tfexplore.core.detail_files import definition_blocks
-from tfexplore.core.graph import Consumer, Graph, Input, Tensor
+from tfexplore.core.edges import Consumer
+from tfexplore.core.graph import Graph, Input, Tensor
 from tfexplore.core.items import Cancel
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.op_meanings import meaning
@@ -57,7 +58,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     """A node: op, outputs, inputs, who uses it, the variables behind it, functions, attributes."""
     graph, owner = subject.graph, subject.meta_graph
     graph.load(cancel)
-    graph.load_edges(cancel)
+    graph.load_edges(cancel, of=subject.position)
     found = graph.node(subject.position)
     lines = [fact("op", found.op, OpSubject(owner, graph, subject.function, found.op))]
     said = meaning(found.op, owner.op_defs.find(found.op))
@@ -271,7 +272,7 @@ def tensor(subject: TensorSubject, cancel: Cancel) -> Detail:
     """One output of a node: dtype and shape, what a called function returns there, who uses it."""
     graph, owner, number = subject.graph, subject.meta_graph, subject.number
     graph.load(cancel)
-    graph.load_edges(cancel)
+    graph.load_edges(cancel, of=subject.position)
     found, made = graph.node(subject.position), graph.output(subject.position, subject.number)
     of_node = NodeSubject(owner, graph, subject.function, subject.position)
     lines = [

@@ -213,7 +213,7 @@ def _uses(graph: Graph, source: str, output: int, cancel: threading.Event | None
     position = graph.find(source)
     if position is None:
         return []
-    graph.load_edges(cancel)
+    graph.load_edges(cancel, of=position)
     uses = graph.consumers(position, _MAX_STEPS)
     return [(use.node, use.slot) for use in uses if not use.control and output_number(graph, use.name) == output]
 
