@@ -59,9 +59,10 @@ def test_ops_along_edges(tmp_path: Path, query: str, names: list[str]) -> None:
     assert {hit.kind for hit in found} <= {"node"}
 
 
-@given(
-    st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=10, max_size=10), st.lists(st.integers(0, 2), max_size=4)
-)
+EDGES = st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=10, max_size=10)
+
+
+@given(EDGES, st.lists(st.integers(0, 2), min_size=2, max_size=4))
 def test_as_a_walk_finds_them(inputs: list[list[int]], chain: list[int]) -> None:
     ops = [f"Op{at % 3}" for at in range(10)]
     raw = [
