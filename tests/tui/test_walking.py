@@ -454,6 +454,18 @@ async def test_without_a_missing_shape_there_is_no_key(walk: Path) -> None:
         assert driver.session.predict is None
 
 
+async def test_the_key_comes_and_goes_with_the_rows_of_the_tree(walk: Path) -> None:
+    async with explorer(walk, options=STAND_INS) as driver:
+        await driver.expand("Graph")
+        await driver.go_to("apart")
+        await driver.until(lambda: "S Shapes" not in driver.lines[-1])
+        await driver.go_to("y")
+        assert driver.tree.has_focus
+        await driver.until(lambda: "S Shapes" in driver.lines[-1])
+        await driver.press("S")
+        await driver.until(lambda: "[?, 257]  inferred" in driver.text)
+
+
 async def test_asking_is_cancelled(walk: Path) -> None:
     async with explorer(walk, options=STAND_INS) as driver:
         await show(driver, "quiet", "silent")

@@ -49,6 +49,8 @@ class Panes(Walking):
             pane.update_lines()
             if topic is not Topic.ROWS:
                 pane.show_cursor()
+            if topic is Topic.DETAIL:
+                self.update_keys()
 
     def adapt(self) -> None:
         """Gives the list of models, or the model's tab, its room."""
