@@ -327,6 +327,7 @@ async def around(driver: Driver) -> PictureView:
     await driver.press("h")
     await driver.until(lambda: isinstance(driver.app.screen, NeighbourhoodScreen))
     await driver.until(lambda: picture(driver).around.rows and picture(driver).has_focus)
+    await driver.until(lambda: driver.session.loader.tasks.running == 0)
     return picture(driver)
 
 
@@ -358,6 +359,7 @@ async def test_the_picture_by_keyboard(walk: Path, size: tuple[int, int]) -> Non
         assert view.around.side == CENTRE
         await driver.press("backspace")
         await driver.until(lambda: view.around.found is not None and view.around.found.name == "y")
+        await driver.until(lambda: driver.session.loader.tasks.running == 0 and view.around.two_levels)
         assert view.around.at_cursor == node_in(driver, "z")
         await driver.press("up", "up")
         assert view.around.side == PRODUCERS
@@ -450,6 +452,18 @@ async def test_without_a_missing_shape_there_is_no_key(walk: Path) -> None:
         assert "S Shapes" not in driver.lines[-1]
         await driver.press("S")
         assert driver.session.predict is None
+
+
+async def test_the_key_comes_and_goes_with_the_rows_of_the_tree(walk: Path) -> None:
+    async with explorer(walk, options=STAND_INS) as driver:
+        await driver.expand("Graph")
+        await driver.go_to("apart")
+        await driver.until(lambda: "S Shapes" not in driver.lines[-1])
+        await driver.go_to("y")
+        assert driver.tree.has_focus
+        await driver.until(lambda: "S Shapes" in driver.lines[-1])
+        await driver.press("S")
+        await driver.until(lambda: "[?, 257]  inferred" in driver.text)
 
 
 async def test_asking_is_cancelled(walk: Path) -> None:

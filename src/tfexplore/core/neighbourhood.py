@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import threading
 
     from tfexplore.core.graph import Graph, Tensor
+    from tfexplore.formats.graph_def import Node
 
 MIN_WIDTH = 24
 # From so many cells on the edges lie beside the node.
@@ -98,8 +99,14 @@ def neighbours(
         Cancelled: `cancel` was set.
     """
     graph.load(cancel)
-    graph.load_edges(cancel, of=position)
     node = graph.node(position)
+    producers, more_producers = _producers(graph, node, limit, cancel)
+    consumers, more_consumers = _consumers(graph, position, limit, cancel)
+    return Neighbours(position, node.name, node.op, producers, consumers, more_producers, more_consumers)
+
+
+def _producers(graph: Graph, node: Node, limit: int, cancel: threading.Event | None) -> tuple[tuple[Edge, ...], int]:
+    """The edges that go in, and how many more there are."""
     producers = []
     for found in graph.inputs(node, limit, cancel):
         carries = _CONTROL if found.control else _carries(found.tensor)
@@ -108,19 +115,17 @@ def neighbours(
         else:
             name, op = found.name.removeprefix("^"), ""
         producers.append(Edge(found.producer, name, op, carries, found.argument))
+    return tuple(producers), len(node.inputs) - len(producers)
+
+
+def _consumers(graph: Graph, position: int, limit: int, cancel: threading.Event | None) -> tuple[tuple[Edge, ...], int]:
+    """The edges that go out, likewise."""
+    graph.load_edges(cancel, of=position)
     consumers = []
     for use in graph.consumers(position, limit):
         carries = _CONTROL if use.control else _carries(graph.resolve(use.name).tensor)
         consumers.append(Edge(use.node, graph.names[use.node], graph.ops[use.node], carries))
-    return Neighbours(
-        position,
-        node.name,
-        node.op,
-        tuple(producers),
-        tuple(consumers),
-        len(node.inputs) - len(producers),
-        graph.num_consumers(position) - len(consumers),
-    )
+    return tuple(consumers), graph.num_consumers(position) - len(consumers)
 
 
 def grown(graph: Graph, found: Neighbours, cancel: threading.Event | None = None) -> Neighbours:
@@ -131,12 +136,14 @@ def grown(graph: Graph, found: Neighbours, cancel: threading.Event | None = None
     """
 
     def beyond(edge: Edge, producers: bool) -> Edge:
-        if edge.node is None or graph.readable_node(edge.node) is None:
+        node = graph.readable_node(edge.node) if edge.node is not None else None
+        if node is None or edge.node is None:
             return edge
-        one = neighbours(graph, edge.node, limit=MAX_FURTHER, cancel=cancel)
         if producers:
-            return edge._replace(further=one.producers, more=one.more_producers)
-        return edge._replace(further=one.consumers, more=one.more_consumers)
+            further, more = _producers(graph, node, MAX_FURTHER, cancel)
+        else:
+            further, more = _consumers(graph, edge.node, MAX_FURTHER, cancel)
+        return edge._replace(further=further, more=more)
 
     return found._replace(
         producers=tuple(beyond(edge, True) for edge in found.producers),

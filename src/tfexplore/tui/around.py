@@ -49,20 +49,26 @@ class Around:
     async def read(self) -> None:
         """Reads the neighbours of the node in the middle; a newer call makes an older one stale."""
         subject = self.subject
-
-        def job(context: object) -> Neighbours:
-            cancel = context.cancel  # type: ignore[attr-defined]
-            found = neighbourhood.neighbours(subject.graph, subject.position, cancel=cancel)
-            return neighbourhood.grown(subject.graph, found, cancel)
-
         try:
-            found = await self._loader.tasks.run(job, channel=_CHANNEL)
+            # In a large graph each neighbour's own take time: the first level does not wait for the second.
+            found = await self._loader.tasks.run(
+                lambda context: neighbourhood.neighbours(subject.graph, subject.position, cancel=context.cancel),
+                channel=_CHANNEL,
+            )
+            self._show(subject, found)
+            self._show(
+                subject,
+                await self._loader.tasks.run(
+                    lambda context: neighbourhood.grown(subject.graph, found, context.cancel), channel=_CHANNEL
+                ),
+            )
         except Cancelled:
             return
         except ModelError as error:
             self.problem = text.visible(str(error))
             self._tell()
-            return
+
+    def _show(self, subject: NodeSubject, found: Neighbours) -> None:
         if self.subject is subject:
             self.found, self._drawn_for, self.problem = found, None, ""
             self._tell()
@@ -72,6 +78,7 @@ class Around:
         if self.found is None or self._drawn_for == (width, height, ascii_only):
             return
         self._drawn_for = width, height, ascii_only
+        at = _edge_of(self.rows[self.row]) if self.side != CENTRE and self.row < len(self.rows) else None
         rows = neighbourhood.picture_of_two(self.found, width, ascii_only=ascii_only)
         self.two_levels = len(rows) <= height
         if not self.two_levels:  # one column is the scroll bar's, where it does not fit either
@@ -79,9 +86,10 @@ class Around:
             if len(rows) > height:
                 rows = neighbourhood.picture(self.found, width - 1, ascii_only=ascii_only)
         self.rows = rows
-        if self.side != CENTRE and self.row not in self._lines(self.side):
+        if self.side != CENTRE:  # the cursor stays on its edge
             lines = self._lines(self.side)
-            self.row = lines[0] if lines else 0
+            same = [line for line in lines if _edge_of(self.rows[line]) == at]
+            self.row = (same or [line for line in lines if line == self.row] or lines or [0])[0]
             self.side = self.side if lines else CENTRE
 
     @property
@@ -131,8 +139,8 @@ class Around:
         if self.side == -to:
             at = self.rows[self.row]
             if at.further is not None:  # back to the neighbour that it lies beyond
-                wanted = at._replace(text="", further=None)
-                found = [line for line in self._lines(self.side) if self.rows[line]._replace(text="") == wanted]
+                wanted = _edge_of(at._replace(further=None))
+                found = [line for line in self._lines(self.side) if _edge_of(self.rows[line]) == wanted]
                 return self._go(self.side, found[0]) if found else False
             return self._go(CENTRE, 0)
         lines = self._lines(to)
@@ -193,6 +201,11 @@ class Around:
             return False
         self.subject, self.side, self.row = self._before.pop()
         return True
+
+
+def _edge_of(row: Row) -> Row:
+    """Which edges a line ends, whatever it looks like."""
+    return row._replace(text="", box=None)
 
 
 def _of(row: Row, side: int) -> int | None:

@@ -81,7 +81,7 @@ class Finding:
         if self.problem:
             return self.problem
         if not self.query.strip():
-            return "words, op:Conv2D  dtype:float32  shape:[?,3]  attr:padding=SAME  /regex/"
+            return "words  op:Conv2D  dtype:float32  shape:[?,3]  Conv2D > BiasAdd  /regex/"
         found = text.plural(self.count, "name")
         kept = f", the first {MAX_KEPT:,} are listed" if self.count > MAX_KEPT else ""
         return f"{found} so far …" if self.running else f"{found}{kept}"

@@ -95,7 +95,8 @@ class SearchScreen(ModalScreen[Subject | None]):
     TITLE = "Search"
     HELP = (
         "Type words, all of which must occur in the name (a capital letter makes case count). op:Conv2D, "
-        "dtype:float32, shape:[?,3], attr:padding=SAME and /regex/ narrow it. Enter goes to what the cursor is on."
+        "dtype:float32, shape:[?,3], attr:padding=SAME and /regex/ narrow it; Conv2D > BiasAdd > Relu finds ops along "
+        "edges. Enter goes to what the cursor is on."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="search.down", tooltip="The hit below"),

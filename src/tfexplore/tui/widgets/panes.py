@@ -56,6 +56,8 @@ class Panes(Going, Walking):
             pane.update_lines()
             if topic is not Topic.ROWS:
                 pane.show_cursor()
+            if topic is Topic.DETAIL:
+                self.update_keys()
 
     def _draw_lists(self) -> None:
         """Shows the lists in the tree's place, or the tree again; the new one of the two has the focus of the other."""

@@ -62,6 +62,14 @@ class Walking(Container):
         Binding("apostrophe", "marks", "Marks", show=False, id="walk.marks", tooltip="Go to a mark"),
     ]
     session: Session
+    _lacked_shapes = False
+
+    def update_keys(self) -> None:
+        """Shows the key that infers shapes where one is missing in the details, and only there."""
+        lacks = self._lacks_shapes()
+        if lacks != self._lacked_shapes:
+            self._lacked_shapes = lacks
+            self.app.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys are there where a model is looked at."""
