@@ -14,7 +14,7 @@ from textual.command import CommandPalette, Provider
 from textual.widgets import Input
 
 from tfexplore.core import text
-from tfexplore.core.copying import Copy
+from tfexplore.core.copied import Copy
 from tfexplore.core.settings import Settings, read_settings, settings_path
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
