@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
+from rich.console import RenderableType
 from textual import events, on, work
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.command import CommandPalette, Provider
+from textual.screen import Screen
 from textual.widgets import Input
 
 from tfexplore.core import text
@@ -20,6 +23,7 @@ from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
+from tfexplore.tui.drawing import Difference, Picture
 from tfexplore.tui.keys import APP_KEYS, OF_PANES
 from tfexplore.tui.look import DARK, LIGHT, SIXTEEN, Look, look_here
 from tfexplore.tui.session import Session
@@ -77,6 +81,7 @@ class ExplorerApp(App[None], inherit_bindings=False):
         self._wear(self.look)
         self.session = Session(path, Loader(), self._changed, as_collection=as_collection, options=options)
         self.failure: ModelError | None = None
+        self._picture = Picture()
         self._interrupted_at = float("-inf")
 
     def compose(self) -> ComposeResult:
@@ -87,12 +92,24 @@ class ExplorerApp(App[None], inherit_bindings=False):
         yield Panes(self.session, id="panes")
         yield KeyBar(id="keys")
 
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # What Textual draws goes to the terminal as the difference to what it shows.
+        if isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
+            difference = Difference(renderable, self._picture, (self.size.width, self.size.height))
+            renderable = cast("RenderableType", difference)
+        super()._display(screen, renderable)
+
+    def action_redraw(self) -> None:
+        """Draws the whole screen anew, whatever another program may have written over it."""
+        self._picture.forget()
+        self.screen.refresh(layout=True)
+
     def on_mount(self) -> None:
         """Opens the model after the first frame."""
         self._take_keys()
         self.query_one(ModelTree).focus()
         # After `fg` the terminal shows the shell's lines; Textual draws nothing where the size is the same.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         self.call_after_refresh(self.open_model)
         for sentence in self._said[:_MAX_SAID]:
             self.notify(sentence, severity="warning", markup=False, timeout=15)

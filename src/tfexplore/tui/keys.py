@@ -63,6 +63,7 @@ APP_KEYS: list[BindingType] = [
         id="app.theme",
         tooltip="Change between dark, light and the terminal's own colours",
     ),
+    Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the whole screen anew"),
     Binding(
         "ctrl+z",
         "suspend_process",
