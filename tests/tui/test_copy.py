@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tfexplore.core.copying import Copy
+from tfexplore.core.copied import Copy
 from tfexplore.core.settings import Settings
 from tfexplore.tui.app import ExplorerApp
 from tfexplore.tui.screens.copy import CopyList, CopyScreen

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from tfexplore.core import fetching
+from tfexplore.core.copied import DTYPE, LINE, NAME, PATH, PYTHON, SHAPE, VALUE, Copy, of_text
 from tfexplore.core.items import Cancel
 from tfexplore.core.model import CHECKPOINT, COLLECTION, TRAINING_DIRECTORY
 from tfexplore.core.plan import INIT_OPS
@@ -37,32 +38,9 @@ from tfexplore.core.subjects import (
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
 
-NAME, PATH, SHAPE, DTYPE, VALUE, PYTHON, LINE = "name", "path", "shape", "dtype", "value", "Python", "line"
-KINDS = (NAME, PATH, SHAPE, DTYPE, VALUE, PYTHON, LINE)
 # A value of more elements, or a string of more bytes, is to be read from its file.
 MAX_ELEMENTS = 64
 _MAX_STRINGS = 4096
-
-
-class Copy(NamedTuple):
-    """One thing to copy.
-
-    Attributes:
-        kind: one of `KINDS`.
-        text: what is copied: no control characters but the newlines between statements of Python.
-        escaped: whether that is the Python literal of what has characters that a paste would act on or lose.
-    """
-
-    kind: str
-    text: str
-    escaped: bool = False
-
-
-def of_text(kind: str, raw: str) -> Copy:
-    """A text as it is; its Python literal where it holds anything that cannot be seen."""
-    if raw.isprintable():
-        return Copy(kind, raw)
-    return Copy(kind, fetching.literal(raw), escaped=True)
 
 
 def copies(subject: Subject, cancel: Cancel = None) -> tuple[Copy, ...]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tfexplore.core import text
+from tfexplore.core.copied import literal
 from tfexplore.formats.saved_model import FILE_NAME, TEXT_NAME
 
 if TYPE_CHECKING:
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 _TF = "import tensorflow as tf"
 _STEP = "lambda at, step: at[int(step)] if isinstance(at, (list, tuple)) else getattr(at, step)"
-
-
-def literal(name: str) -> str:
-    """A name as a Python literal of printable characters: a `str`, or `bytes` where it is not UTF-8."""
-    return repr(name) if text.is_utf8(name) else repr(text.encode(name))
 
 
 def _script(*lines: str) -> str:

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tfexplore.core import text
-from tfexplore.core.copying import Copy
+from tfexplore.core.copied import Copy
 from tfexplore.core.settings import Settings, read_settings, settings_path
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tfexplore.core import text
 from tfexplore.core.clipboard import FILE, MAX_BYTES, Way, sequences, way, write_file
-from tfexplore.core.copying import PYTHON, Copy
+from tfexplore.core.copied import PYTHON, Copy
 
 _SHOWN = 60
 

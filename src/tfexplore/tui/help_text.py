@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from tfexplore.core import text
 from tfexplore.core.settings import NO_KEY
-from tfexplore.tui.look import ONLY_ASCII
+from tfexplore.tui.look import UNICODE
 
 # The help's box, with its border and padding.
 WIDE = 92
@@ -33,7 +33,7 @@ def muted(node: DOMNode) -> str:
 def key_name(app: App[Any], key: str) -> str:
     """A key as people write it."""
     shown = app.get_key_display(Binding(key, "", ""))
-    if not shown.isascii() and getattr(getattr(app, "look", None), "glyphs", "") == ONLY_ASCII:
+    if not shown.isascii() and getattr(getattr(app, "look", None), "glyphs", UNICODE) != UNICODE:
         return key
     return shown
 

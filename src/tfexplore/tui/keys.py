@@ -43,7 +43,6 @@ APP_KEYS: list[BindingType] = [
     ),
     Binding("f10", "themes", "Themes", show=False, id="app.themes", tooltip="Choose a theme by name, for this time"),
     Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
-    Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the whole screen anew"),
     Binding(
         "y",
         "copy",
@@ -64,6 +63,7 @@ APP_KEYS: list[BindingType] = [
         id="app.theme",
         tooltip="Change between dark, light and the terminal's own colours",
     ),
+    Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the whole screen anew"),
     Binding(
         "ctrl+z",
         "suspend_process",

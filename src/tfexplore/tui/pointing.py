@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tfexplore.core.copying import Copy
+from tfexplore.core.copied import Copy
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.screens.search import SearchScreen

@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from tfexplore.core import text
-from tfexplore.core.copying import DTYPE, KINDS, LINE, NAME, PATH, PYTHON, SHAPE, VALUE, Copy
+from tfexplore.core.copied import DTYPE, KINDS, LINE, NAME, PATH, PYTHON, SHAPE, VALUE, Copy
 from tfexplore.tui.help_text import keys_of
 from tfexplore.tui.widgets.line_view import LineView
 

@@ -79,7 +79,7 @@ class ScriptScreen(ModalScreen[None]):
 
     def action_copy(self) -> None:
         """Copies the text."""
-        from tfexplore.core.copying import LINE, PYTHON, Copy
+        from tfexplore.core.copied import LINE, PYTHON, Copy
         from tfexplore.tui.clipboard import copy_out
 
         app = self.app

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 
 from tfexplore.core import text
-from tfexplore.core.copying import NAME, Copy, of_text
+from tfexplore.core.copied import NAME, Copy, of_text
 from tfexplore.core.form import BY_FUNCTION, BY_SIGNATURE
 from tfexplore.tui.labels import glyphs
 from tfexplore.tui.predict import Predict

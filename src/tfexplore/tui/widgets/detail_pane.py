@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 
 from tfexplore.core import text
-from tfexplore.core.copying import LINE, Copy, of_text
+from tfexplore.core.copied import LINE, Copy, of_text
 from tfexplore.core.detail import Detail, Line
 from tfexplore.core.subjects import Subject
 from tfexplore.tui.details import Details

@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.message import Message
 
 from tfexplore.core import text
-from tfexplore.core.copying import NAME, VALUE, Copy, of_text
+from tfexplore.core.copied import NAME, VALUE, Copy, of_text
 from tfexplore.core.form import FEATURE, Field
 from tfexplore.tui.predict import Predict
 from tfexplore.tui.widgets.line_view import LineView

@@ -13,7 +13,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tfexplore.core.copying import LINE, Copy, of_text
+from tfexplore.core.copied import LINE, Copy, of_text
 from tfexplore.core.subjects import Subject
 
 # A line is copied whole, as if the pane were that wide.
