@@ -16,6 +16,7 @@ from tfexplore.core.checkpoint_saving import CheckpointDirectory
 from tfexplore.core.finetune_plan import LOSSES, OPTIMIZERS
 from tfexplore.errors import RunFailed, UsageError
 from tfexplore.runtime.client import Runtime
+from tfexplore.runtime.records import Options
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.asyncio(loop_scope="session")]
 BASIC = {"call": "__call__", "inputs": ["2.0"], "expression": "(10. - y) ** 2", "settings": {"learning_rate": 0.005}}
@@ -373,6 +374,45 @@ async def test_an_export_of_keras(shared: Runtime, models: Path, tf: Any, tmp_pa
         for one in found.plan.variables:
             stored = meta_graph.checkpoint.read(one.variable.key)
             assert stored.array.tobytes() == after[one.label]
+
+
+async def test_a_trained_model_of_the_corpus(corpus: Path, tf: Any) -> None:
+    """LSTMs that keep their states, exported years ago; TensorFlow gives the cells inside no gradient."""
+    path = corpus / "models" / "dtln-dtln"
+    runtime = Runtime(Options(reads=(str(path),)))
+    wish = {"inputs": ["ones"], "expression": "tf.reduce_mean(y ** 2)", "settings": {"learning_rate": 0.001}}
+    found = await tuned(runtime, path, **wish, freeze=["dense_1"])
+    assert found.tuner.prepared is not None
+    imported = tf.saved_model.load(str(path))
+    function = imported.signatures["serving_default"]
+    (name,) = function.structured_input_signature[1]
+    x = {name: tf.ones([1, 512])}
+
+    def loss_and_gradients() -> tuple[Any, list[Any]]:
+        with tf.GradientTape() as tape:
+            (y,) = function(**x).values()
+            loss = tf.reduce_mean(y**2)
+        return loss, tape.gradient(loss, function.trainable_variables)
+
+    states = {one.ref(): one.numpy() for one in function.variables if not one.trainable}
+    _, gradients = loss_and_gradients()
+    for one in function.variables:
+        if one.ref() in states:
+            one.assign(states[one.ref()])
+    reached = [one for one in found.tuner.prepared.variables if one.trainable]
+    assert sum(one.gradient for one in reached) == sum(one is not None for one in gradients) > 10
+    before = bits(await found.values())
+    ran = await found.tuner.run(6)
+    assert ran.figures[-1].loss < ran.figures[0].loss
+    after = bits(await found.values())
+    for one in found.tuner.prepared.variables:
+        if one.tuned.hold or not (one.trained or one.moved):
+            assert before[one.tuned.label] == after[one.tuned.label], one.tuned.label
+    await found.tuner.roll_back()
+    assert bits(await found.values()) == before
+    again = await found.tuner.run(6)
+    assert losses(again) == losses(ran)
+    await runtime.close()
 
 
 async def test_every_loss(shared: Runtime, models: Path, tf: Any) -> None:

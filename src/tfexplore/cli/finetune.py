@@ -316,7 +316,7 @@ def _tell_reach(prepared: Prepared, *, quiet: bool) -> None:
     rows = f"; {prepared.rows:,} rows in batches of {prepared.batch:,}" if prepared.rows else ""
     diagnostics.note(
         f"tuning {len(trained):,} of {text.plural(len(prepared.variables), 'variable')}, {parameters}; "
-        f"loss {prepared.loss:.6g} before the first step{rows}",
+        f"loss {prepared.loss:.6g} with the weights as loaded{rows}",
         quiet=quiet,
     )
     reasons: dict[str, list[str]] = {}
