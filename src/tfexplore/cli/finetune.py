@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import os
 import signal
 from collections.abc import Sequence
@@ -341,6 +340,7 @@ def _write_text(prepared: Prepared, ran: Ran, options: argparse.Namespace) -> No
         output.Column("gradient norm", _figure, True),
         output.Column("seconds", lambda value: f"{value:.4f}", True),
     )
+    _tell_course(ran, quiet=options.quiet)
     if not output.is_terminal():
         output.write_lines(
             [f"{one.step}\t{one.loss!r}\t{one.gradient_norm!r}\t{one.seconds:.6f}" for one in ran.figures]
@@ -367,8 +367,25 @@ def _write_text(prepared: Prepared, ran: Ran, options: argparse.Namespace) -> No
         rows,
         color=color,
     )
-    if ran.seconds:
-        diagnostics.note(f"{ran.done / ran.seconds:,.1f} steps a second", quiet=options.quiet)
+
+
+def _tell_course(ran: Ran, *, quiet: bool) -> None:
+    """Where the loss went, means of a tenth of the steps, since batches differ; and how fast."""
+    taken = [one.loss for one in ran.figures][: ran.done]
+    if len(taken) < 2:
+        return
+    share = max(1, len(taken) // 10)
+    first, last = sum(taken[:share]) / share, sum(taken[-share:]) / share
+    which = "" if share == 1 else f" (means of {share:,} steps)"
+    rate = _rate(ran)
+    speed = f"; {rate:,.1f} steps a second" if rate is not None else ""
+    diagnostics.note(f"the loss went from {first:.6g} to {last:.6g}{which}{speed}", quiet=quiet)
+
+
+def _rate(ran: Ran) -> float | None:
+    """Steps a second, without the first one, which is compiled."""
+    seconds = sum(one.seconds for one in ran.figures[1:])
+    return (len(ran.figures) - 1) / seconds if seconds > 0 else None
 
 
 def _state(one: Reach) -> str:
@@ -401,7 +418,7 @@ def _document(model: Model, plan: FinetunePlan, prepared: Prepared, ran: Ran) ->
         "ended": ran.why,
         "nan": None if nan is None else nan._asdict(),
         "steps": [one._asdict() for one in ran.figures],
-        "steps_per_second": ran.done / ran.seconds if ran.seconds and math.isfinite(ran.seconds) else None,
+        "steps_per_second": _rate(ran),
         "variables": [
             {
                 "name": one.tuned.label,
