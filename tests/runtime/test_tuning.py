@@ -12,9 +12,9 @@ import pytest
 
 from runtime import tuning_models
 from runtime.tuning import batches, bits, scripted, tuned
-from tfexplore.core.checkpoint_saving import CheckpointDirectory
+from tfexplore.core.checkpoint_saving import CheckpointDirectory, NewCheckpoint
 from tfexplore.core.finetune_plan import LOSSES, OPTIMIZERS
-from tfexplore.errors import RunFailed, UsageError
+from tfexplore.errors import ChildDied, RunFailed, UsageError
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.records import Options
 
@@ -324,6 +324,44 @@ async def test_weights_of_other_checkpoints(shared: Runtime, models: Path, tf: A
         with pytest.raises(RunFailed, match=sentence):
             await found.tuner.restore(str(tmp_path / name))
         assert bits(await found.values()) == before
+
+
+async def test_the_child_dies_in_a_run_and_in_a_save(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(Options(reads=(str(models),), threads=1))
+    found = await tuned(runtime, models / "basic", **BASIC)
+    directory = CheckpointDirectory(str(tmp_path), 1)
+    await found.tuner.run(3, directory=directory)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"checkpoint", "ckpt-3.index", "ckpt-3.data-00000-of-00001"}
+    write = NewCheckpoint.write
+    child = runtime._child
+    assert child is not None
+
+    def killing(self: NewCheckpoint, file: str, data: Any) -> None:
+        write(self, file, data)
+        child.kill()
+
+    monkeypatch.setattr(NewCheckpoint, "write", killing)
+    with pytest.raises(ChildDied):
+        await found.tuner.run(2, directory=directory)
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with pytest.raises(ChildDied):
+        await found.tuner.run(1)
+    assert (await found.tuner.prepare()).step == 0
+    assert (await found.tuner.restore(str(tmp_path / "ckpt-3"))).step == 3
+    assert (await found.tuner.run(1)).step == 4
+    heard = asyncio.Event()
+    found.on_report = lambda report: heard.set()
+    running = asyncio.ensure_future(found.tuner.run(10_000_000))
+    await asyncio.wait_for(heard.wait(), 60)
+    assert runtime._child is not None
+    runtime._child.kill()
+    with pytest.raises(ChildDied):
+        await running
+    await runtime.close()
 
 
 # -- models of every kind --
