@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import signal
 from collections.abc import Sequence
@@ -29,6 +28,8 @@ from tfexplore.core.requests import read_request
 from tfexplore.errors import UsageError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from tfexplore.core.checkpoint_saving import CheckpointDirectory
     from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.model import Model
@@ -87,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
             check_export(model, options.export, overwrite=options.overwrite)
         if not running.is_trusted(model, options):
             return running.FOUND
+        import asyncio
+
         try:
             return asyncio.run(_tuned(model, meta_graph, target, plan, wish, options))
         except asyncio.CancelledError:
@@ -150,12 +153,15 @@ class _Interrupts:
     """The first Ctrl-C stops a run after its step, the second ends all."""
 
     def __init__(self, quiet: bool) -> None:
+        import asyncio
+
         self._quiet = quiet
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._pending: asyncio.Task[None] | None = None
         self.stopped = False
         self.tuner: Tuner | None = None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._came)
+        self._loop.add_signal_handler(signal.SIGINT, self._came)
 
     def _came(self) -> None:
         if self.tuner is None or self.stopped:
@@ -164,11 +170,11 @@ class _Interrupts:
             return
         self.stopped = True
         diagnostics.note("stopping after this step; Ctrl-C once more ends it at once", quiet=self._quiet)
-        self._pending = asyncio.get_running_loop().create_task(self.tuner.stop())
+        self._pending = self._loop.create_task(self.tuner.stop())
 
     def over(self) -> None:
         """Puts the usual way back."""
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        self._loop.remove_signal_handler(signal.SIGINT)
 
 
 async def _tuned(
