@@ -35,12 +35,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfexplore.errors import RunFailed
+from tfexplore.errors import ChildDied, RunFailed
 from tfexplore.runtime.arrays import to_array, to_tensor
 from tfexplore.runtime.failures import changes as checked_changes
 from tfexplore.runtime.failures import figures as checked_figures
 from tfexplore.runtime.protocol import Tensor
-from tfexplore.runtime.records import Event, Progress, Result
+from tfexplore.runtime.records import About, Event, Progress, Result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 PIECE = 64 << 20  # bytes in one message
 _MAX_LIST = 1_000_000
+_MOST_VALUES, _MOST_BESIDES = 16, 1 << 30
 
 
 class Figures(NamedTuple):
@@ -176,7 +177,8 @@ class Tuner:
     """One tuning.
 
     Args:
-        runner: whose model is tuned; another tuner of it goes on where this one was.
+        runner: whose model is tuned; another tuner of it goes on where this one was. Where its child has died, all but
+            `prepare` raise ChildDied; that one begins anew with the weights as loaded.
         plan: what is tuned, how.
         on_report: told what the steps give, up to ten times a second.
         on_event: told of other progress and logs.
@@ -203,6 +205,7 @@ class Tuner:
         self._stopping = False
         self._by_key = {one.key: one for one in plan.variables}
         self._learning_rate = plan.optimizer.learning_rate
+        self._about: About | None = None
 
     async def _ask(
         self,
@@ -213,9 +216,12 @@ class Tuner:
         timeout: float | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
-        return await self._runner.runtime.ask(
-            method, params, tuple(tensors), timeout=timeout, on_event=on_event or self._on_event
-        )
+        runtime = self._runner.runtime
+        if self._about is not None and (runtime.about is not self._about or runtime.state in ("off", "dead")):
+            raise runtime.why or ChildDied(
+                "the process that was tuning has ended, with what it had learnt", kind="died"
+            )
+        return await runtime.ask(method, params, tuple(tensors), timeout=timeout, on_event=on_event or self._on_event)
 
     async def prepare(self, timeout: float | None = None) -> Prepared:
         """Sends the data, calls the function once, and says which variables get a gradient. Changes nothing.
@@ -227,7 +233,11 @@ class Tuner:
             RunFailed: the function cannot be called so, or no chosen variable gets a gradient.
             RuntimeFailed, Cancelled: as `Runner.load`.
         """
+        self._about = None
         await self._runner.load(timeout)
+        await self._runner.runtime.start(self._on_event)
+        # A child that comes after this one knows nothing of it.
+        self._about = self._runner.runtime.about
         plan = self.plan
         if plan.data is not None:
             await self._send_data(plan)
@@ -388,12 +398,16 @@ class Tuner:
 
         Raises:
             UsageError: it cannot be written.
-            RuntimeFailed, Cancelled: as `Runner.load`.
+            RuntimeFailed, Cancelled: as `Runner.load`; then nothing of it is left.
         """
         found = (await self._ask("tune_save", {})).value
         files = [one for one in _list(found, "files") if isinstance(one, list) and len(one) == 2]
         step = _whole(found, "step")
         names = [str(name) for name, _ in files]
+        # Slots and the model's own values, with room for names; a child may say anything.
+        most = _MOST_VALUES * sum(one.variable.nbytes or 0 for one in self.plan.variables) + _MOST_BESIDES
+        if not all(type(size) is int and 0 < size <= most for _, size in files):
+            raise RunFailed("the child has written a checkpoint of a size that cannot be", kind="protocol")
         with await asyncio.to_thread(directory.begin, step, names) as new:
             for name, size in files:
                 offset = 0
