@@ -1,0 +1,385 @@
+"""The state of the values grid: which tensor, which part of it, where the cursor stands, what has been read."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tfexplore.core import text
+from tfexplore.core.shapes import format_shape
+from tfexplore.core.value_cells import Look, cell, exact, extremes, heat, hexadecimal, look_for, state
+from tfexplore.core.value_grid import FOLDS, Page, View, parse_place, whole
+from tfexplore.errors import Cancelled, ModelError, UsageError
+from tfexplore.formats import dtypes
+from tfexplore.loader import Loader
+
+if TYPE_CHECKING:
+    from tfexplore.core.tensor_source import TensorSource
+    from tfexplore.loader.tasks import Context
+
+PAGES = "values"
+# Levels of the heat behind the numbers.
+HEAT = 8
+_MAX_PAGES = 96
+_GAP = 2
+_MAX_STRING = 24
+_WIDTHS = {"bool": 5, "int8": 4, "uint8": 3, "int16": 6, "uint16": 5, "int4": 2, "uint4": 2, "string": _MAX_STRING}
+_WIDTH = 9
+
+Where = tuple[tuple[object, ...], Page]
+
+
+class Cell(NamedTuple):
+    """A cell as it is drawn.
+
+    Attributes:
+        text: visible.
+        state: `value_cells.NAN` and so on; "unread" and "unreadable" where there is no value.
+        heat: 0 to HEAT - 1; None where it has none.
+    """
+
+    text: str
+    state: str
+    heat: int | None = None
+
+
+class Values:
+    """One tensor as it is looked at.
+
+    Args:
+        source: the tensor.
+        loader: reads it, page by page.
+        tell: called in the event loop after something changed.
+
+    Attributes:
+        view: axes and ranges.
+        row, column: the cursor.
+        top, left: the first row and column on the screen.
+        rows, columns: how many rows and columns fit there.
+        axis: which of the view's `others` steps.
+        is_hot, is_hex: whether cells have heat colours, and the exact value is hexadecimal too.
+        problem: why something could not be done; empty where all is well.
+        extremes: the least and the greatest finite value known.
+    """
+
+    def __init__(self, source: TensorSource, loader: Loader, tell: Callable[[], None]) -> None:
+        self.source = source
+        self.loader = loader
+        self.tell = tell
+        self.dtype = dtypes.name(source.dtype)
+        self.view = whole(source.shape)
+        self.row = self.column = self.top = self.left = 0
+        self.rows = self.columns = 1
+        self.axis = 0
+        self.is_hot = True
+        self.is_hex = False
+        self.problem = ""
+        self.extremes: tuple[float, float] | None = None
+        self.look = Look()
+        self.width = _WIDTHS.get(self.dtype, _WIDTH)
+        self._cells = 80
+        self._pages: OrderedDict[Where, Any] = OrderedDict()
+        self._wanted: dict[Where, None] = {}
+        self._reading: set[Where] = set()
+
+    # -- what is drawn --
+
+    @property
+    def is_text(self) -> bool:
+        """Whether cells are text, which begins at the left."""
+        return not dtypes.itemsize(self.source.dtype)
+
+    @property
+    def facts(self) -> str:
+        """dtype, shape and size."""
+        parts = [self.dtype, format_shape(self.source.shape)]
+        if self.source.nbytes is not None:
+            parts.append(text.size(self.source.nbytes))
+        return "  ".join(parts)
+
+    @property
+    def checksum(self) -> str:
+        """What is known of the stored checksum."""
+        return self.source.checksum
+
+    @property
+    def label_cells(self) -> int:
+        """How wide the rows' labels are."""
+        return len(self.view.row_label(max(0, self.view.row_count - 1)))
+
+    @property
+    def cell_width(self) -> int:
+        """How wide a cell is, without the gap before it."""
+        room = max(1, self._cells - self.label_cells - _GAP)
+        if self.is_text and self.view.column_count <= 1:
+            return room
+        return min(self.width, room)
+
+    def resize(self, cells: int, rows: int) -> None:
+        """Takes how many cells and rows there are to draw in."""
+        self._cells, self.rows = max(1, cells), max(1, rows)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As many columns as there is room for; the cursor stays on its element and on the screen."""
+        room = self._cells - self.label_cells
+        self.columns = max(1, room // (self.width + _GAP))
+        if self.view.is_folded:
+            fold = 1 if self.is_text else max(fold for fold in FOLDS if fold <= max(1, self.columns))
+            if fold != self.view.fold:
+                at = self.row * self.view.fold + self.column
+                self.view = self.view.folded(fold)
+                self.row, self.column = divmod(at, fold)
+        self._show_cursor()
+
+    def _show_cursor(self) -> None:
+        self.row = max(0, min(self.row, self.view.row_count - 1))
+        self.column = max(0, min(self.column, self.view.column_count - 1))
+        if self.view.is_folded and not self.view.exists(self.row, self.column) and not self.view.is_empty:
+            self.column = (self.view.elements - 1) % self.view.fold
+        self.top = max(self.row - self.rows + 1, min(self.top, self.row))
+        self.left = max(self.column - self.columns + 1, min(self.left, self.column))
+        self.top = max(0, min(self.top, self.view.row_count - self.rows))
+        self.left = max(0, min(self.left, self.view.column_count - self.columns))
+
+    def cell(self, row: int, column: int) -> Cell | None:
+        """What is drawn at a row and a column, None where there is no element; a page not read yet is wanted then."""
+        if not self.view.exists(row, column):
+            return None
+        found = self._value(row, column)
+        if found is None:
+            return Cell(text.ELLIPSIS, "unread")
+        if isinstance(found, ModelError):
+            return Cell("?", "unreadable")
+        value = found[0]
+        low, high = self.extremes or (0.0, 0.0)
+        level = heat(value, low, high, HEAT) if self.is_hot and self.extremes is not None else None
+        return Cell(cell(value, self.look), state(value), level)
+
+    def _value(self, row: int, column: int) -> tuple[Any] | ModelError | None:
+        """The value in a tuple of its own, why there is none, or None where it has not been read."""
+        page, down, right = self.view.page(row, column)
+        where = (self.view.key, page)
+        found = self._pages.get(where)
+        if found is None:
+            if where not in self._reading:
+                self._wanted[where] = None
+            return None
+        return found if isinstance(found, ModelError) else (found[down, right],)
+
+    def value(self) -> tuple[Any] | None:
+        """The value under the cursor, in a tuple of its own; None where it has not been read."""
+        found = self._value(self.row, self.column) if self.view.exists(self.row, self.column) else None
+        return None if isinstance(found, ModelError) else found
+
+    @property
+    def place(self) -> tuple[int, ...] | None:
+        """The index of the element under the cursor; None where there is none."""
+        return None if self.view.is_empty else self.view.place(self.row, self.column)
+
+    @property
+    def exact(self) -> str:
+        """The value under the cursor such that it can be read back; empty where it has not been read."""
+        found = self.value()
+        if found is None:
+            return ""
+        number = hexadecimal(found[0]) if self.is_hex else ""
+        return exact(found[0]) + (f"  {number}" if number else "")
+
+    @property
+    def emptiness(self) -> str:
+        """Why there is nothing to look at; empty where there is something."""
+        if not self.view.is_empty:
+            return ""
+        if 0 in self.source.shape:
+            return f"No elements: the shape is {format_shape(self.source.shape)}."
+        return "No elements in this slice."
+
+    # -- moving --
+
+    def move(self, rows: int, columns: int) -> bool:
+        """Moves the cursor; tells whether it moved. On a folded axis a step goes on to the next line."""
+        before = (self.row, self.column)
+        if self.view.is_empty:
+            return False
+        if self.view.is_folded:
+            at = self.row * self.view.fold + self.column + columns
+            at += rows * self.view.fold
+            last = self.view.elements - 1
+            if rows and not 0 <= at <= last:
+                at = max(self.column, min(at, last))
+            self.row, self.column = divmod(max(0, min(at, last)), self.view.fold)
+        else:
+            self.row, self.column = self.row + rows, self.column + columns
+        self._show_cursor()
+        return before != (self.row, self.column)
+
+    def move_to(self, row: int, column: int) -> bool:
+        """Moves the cursor to a row and a column, as far as there are any."""
+        before = (self.row, self.column)
+        self.row, self.column = row, column
+        self._show_cursor()
+        return before != (self.row, self.column)
+
+    def scroll(self, rows: int) -> None:
+        """Moves what is on the screen; the cursor comes along where it would be lost."""
+        self.top = max(0, min(self.top + rows, self.view.row_count - self.rows))
+        self.row = max(self.top, min(self.row, self.top + self.rows - 1))
+        self._show_cursor()
+
+    # -- what part of the tensor --
+
+    def _look_at(self, view: View, row: int = 0, column: int = 0) -> None:
+        self.view, self.row, self.column = view, row, column
+        self.axis = max(0, min(self.axis, len(view.others) - 1))
+        self.problem = ""
+        self._fit()
+        self.tell()
+
+    def _turn(self, view: View) -> None:
+        """Takes other axes; the cursor stays on its element."""
+        place = self.place
+        if view == self.view:
+            return
+        if place is None:
+            self._look_at(view)
+        else:
+            self._look_at(*view.find(place))
+
+    def turn(self, which: str) -> None:
+        """Takes the next axis as rows or columns."""
+        self._turn(self.view.turned(which))
+
+    def transpose(self) -> None:
+        """Changes rows and columns."""
+        self._turn(self.view.transposed())
+
+    @property
+    def stepped_axis(self) -> int | None:
+        """The axis that steps; None where rows and columns are all."""
+        others = self.view.others
+        return others[min(self.axis, len(others) - 1)] if others else None
+
+    def next_axis(self) -> None:
+        """Lets the next of the other axes step."""
+        others = self.view.others
+        self.axis = (self.axis + 1) % len(others) if others else 0
+        self.tell()
+
+    def step(self, by: int) -> bool:
+        """Moves the axis that steps; tells whether it moved."""
+        axis = self.stepped_axis
+        view = self.view.stepped(axis, by) if axis is not None else self.view
+        if view == self.view:
+            return False
+        self._look_at(view, self.row, self.column)
+        return True
+
+    def slice(self, spec: str) -> bool:
+        """Looks at a part of the tensor, as `0, :, 3:10, :` names it; tells whether there is such a part."""
+        try:
+            if spec.strip() and ":" not in spec and "." not in spec and spec.count(",") + 1 == len(self.source.shape):
+                return self.go_to(spec)
+            self._look_at(self.view.sliced(spec))
+        except UsageError as error:
+            return self._refuse(error)
+        return True
+
+    def go_to(self, written: str) -> bool:
+        """Puts the cursor on the element that an index names; tells whether there is one."""
+        try:
+            place = parse_place(written, self.source.shape, self.place or (0,) * len(self.source.shape))
+            self._look_at(*self.view.find(place))
+        except UsageError as error:
+            return self._refuse(error)
+        return True
+
+    def _refuse(self, error: UsageError) -> bool:
+        self.problem = text.visible(str(error))
+        self.tell()
+        return False
+
+    # -- reading --
+
+    @property
+    def has_wanted(self) -> bool:
+        """Whether something was to be drawn that has not been read."""
+        return bool(self._wanted)
+
+    async def read_wanted(self) -> None:
+        """Reads the pages that were to be drawn; gives up those that a newer call does not want any more."""
+        wanted, self._wanted = list(self._wanted), {}
+        if not wanted:
+            return
+        self._reading = set(wanted)
+        view, source = self.view, self.source
+
+        def job(context: Context) -> list[Any]:
+            found: list[Any] = []
+            for _, page in wanted:
+                try:
+                    array = source.read(*view.box(page), context.cancel).array
+                    found.append((view.arrange(array), extremes(array)))
+                except ModelError as error:
+                    found.append(error)
+            return found
+
+        wanted = [where for where in wanted if where[0] == view.key]
+        try:
+            pages = await self.loader.tasks.run(job, channel=PAGES)
+        except Cancelled:
+            self._reading -= set(wanted)
+            return
+        self._reading -= set(wanted)
+        for where, found in zip(wanted, pages, strict=True):
+            if isinstance(found, ModelError):
+                self._pages[where] = found
+                self.problem = text.visible(str(found))
+            else:
+                self._pages[where], seen = found
+                self._learn(seen)
+            self._measure(where)
+        while len(self._pages) > _MAX_PAGES:
+            self._pages.popitem(last=False)
+        self.tell()
+
+    def learn_extremes(self, low: float, high: float) -> None:
+        """Takes the least and the greatest finite value of the whole tensor."""
+        self._learn((low, high))
+
+    def _learn(self, seen: tuple[float, float] | None) -> None:
+        if seen is None:
+            return
+        known = self.extremes
+        if known is None:
+            # The look stays what it is, or every number would change while one scrolls.
+            self.look = look_for(self.source.dtype, seen)
+        self.extremes = seen if known is None else (min(known[0], seen[0]), max(known[1], seen[1]))
+
+    def _measure(self, where: Where) -> None:
+        """Makes the columns as wide as what has been read; never narrower again while one scrolls."""
+        array = self._pages[where]
+        if isinstance(array, ModelError) or not array.size:
+            return
+        if self.is_text:
+            return
+        widest = self._widest(array)
+        first = len(self._pages) == 1
+        if widest > self.width or first:
+            self.width = widest
+            self._fit()
+
+    def _widest(self, array: Any) -> int:
+        """The widest cell of a page: of its extremes, of a small sample and of what has a sign or an exponent."""
+        from tfexplore.core.value_cells import kind_of
+
+        if kind_of(array) == "float" and self.look.decimals is not None and self.extremes is not None:
+            low, high = self.extremes
+            texts = [cell(number, self.look) for number in (low, high)]
+            tiny = len(cell(-1.234e-9, self.look))
+            return max(*map(len, texts), tiny, len(f"{-math.ceil(abs(low)) or 0}.") + self.look.decimals)
+        flat = array.reshape(-1)
+        step = max(1, flat.size // 512)
+        return max(len(cell(value, self.look)) for value in flat[::step])
