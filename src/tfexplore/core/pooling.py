@@ -25,9 +25,7 @@ _PIECE = 1 << 20
 class Boxes(Protocol):
     """Gives the values of any box of a tensor; a `TensorSource` does."""
 
-    def read(
-        self, starts: tuple[int, ...], counts: tuple[int, ...], cancel: threading.Event | None
-    ) -> TensorValue: ...
+    def read(self, starts: tuple[int, ...], counts: tuple[int, ...], cancel: threading.Event | None) -> TensorValue: ...
 
 
 class Pooled(NamedTuple):

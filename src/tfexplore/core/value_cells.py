@@ -44,7 +44,7 @@ def look_for(dtype: int, extremes: tuple[float, float] | None) -> Look:
     if not greatest:
         return Look(digits, 1, 1e5)
     scale = math.floor(math.log10(greatest))
-    if not -4 <= scale <= 5:
+    if not -3 <= scale <= 5:
         return Look(digits)
     return Look(digits, max(1, digits - 1 - scale), 10.0 ** (scale + 4))
 
@@ -120,6 +120,27 @@ def _number(number: float, look: Look) -> str:
             return written
     # A number that is not zero never looks like one.
     return f"{number:.{look.digits - 3 if look.digits > 3 else 1}e}"
+
+
+def widest_cell(array: Array, seen: tuple[float, float] | None, look: Look) -> int:
+    """A width in which each number of an array can be written.
+
+    Args:
+        seen: its `extremes`.
+    """
+    kind = kind_of(array)
+    if kind == "bool" or not array.size:
+        return len("false")
+    if kind == "int":
+        return max(len(str(int(array.min()))), len(str(int(array.max()))))
+    if seen is None:
+        return len(MINUS_INFINITE)
+    most = max(map(abs, seen))
+    # Any number's exponent may have three digits, but then the greatest ones have none.
+    part = max(len(_number(-most, look)), len(_number(-1.2345678e-9 if most < 1e90 else -1.2345678e-99, look)))
+    if look.decimals is None:
+        part = max(part, look.digits + 7)
+    return 2 * part + 1 if kind == "complex" else part
 
 
 def state(value: Any) -> str:

@@ -68,6 +68,7 @@ class ExplorerApp(App[None]):
             for tab, keys in KEYS.items()
         ),
         Binding("slash", "search", "Search", id="app.search", tooltip="Search the model's names as you type"),
+        Binding("v", "values", "Values", id="app.values", tooltip="The values of a variable, key or constant"),
         Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
         Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
         Binding(
@@ -301,6 +302,19 @@ class ExplorerApp(App[None]):
             self.action_tab(Tab.EXPLORE.value)
         self.query_one(DetailPane).focus()
         self.follow(DetailPane.FollowRequested(subject))
+
+    # -- values --
+
+    @work(exclusive=True, group="values", description="opening the values")
+    async def action_values(self) -> None:
+        """Shows the values of what the focused pane stands on."""
+        from tfexplore.tui.screens.values import open_values
+
+        subject = self.session.subject_at(self.session.cursor)
+        if isinstance(self.focused, DetailPane) and self.session.shown is not None:
+            subject = self.session.shown.subject
+        if subject is not None:
+            await open_values(self, self.session.loader, subject)
 
     # -- the tree --
 

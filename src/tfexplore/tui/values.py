@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.shapes import format_shape
-from tfexplore.core.value_cells import Look, cell, exact, extremes, heat, hexadecimal, look_for, state
+from tfexplore.core.value_cells import Look, cell, exact, extremes, heat, hexadecimal, look_for, state, widest_cell
 from tfexplore.core.value_grid import FOLDS, Page, View, parse_place, whole
 from tfexplore.errors import Cancelled, ModelError, UsageError
 from tfexplore.formats import dtypes
@@ -310,11 +309,11 @@ class Values:
 
     async def read_wanted(self) -> None:
         """Reads the pages that were to be drawn; gives up those that a newer call does not want any more."""
-        wanted, self._wanted = list(self._wanted), {}
+        view, source = self.view, self.source
+        wanted, self._wanted = [where for where in self._wanted if where[0] == view.key], {}
         if not wanted:
             return
-        self._reading = set(wanted)
-        view, source = self.view, self.source
+        self._reading.update(wanted)
 
         def job(context: Context) -> list[Any]:
             found: list[Any] = []
@@ -326,7 +325,6 @@ class Values:
                     found.append(error)
             return found
 
-        wanted = [where for where in wanted if where[0] == view.key]
         try:
             pages = await self.loader.tasks.run(job, channel=PAGES)
         except Cancelled:
@@ -337,10 +335,10 @@ class Values:
             if isinstance(found, ModelError):
                 self._pages[where] = found
                 self.problem = text.visible(str(found))
-            else:
-                self._pages[where], seen = found
-                self._learn(seen)
-            self._measure(where)
+                continue
+            self._pages[where], seen = found
+            self._learn(seen)
+            self._measure(self._pages[where], seen)
         while len(self._pages) > _MAX_PAGES:
             self._pages.popitem(last=False)
         self.tell()
@@ -358,28 +356,9 @@ class Values:
             self.look = look_for(self.source.dtype, seen)
         self.extremes = seen if known is None else (min(known[0], seen[0]), max(known[1], seen[1]))
 
-    def _measure(self, where: Where) -> None:
+    def _measure(self, array: Any, seen: tuple[float, float] | None) -> None:
         """Makes the columns as wide as what has been read; never narrower again while one scrolls."""
-        array = self._pages[where]
-        if isinstance(array, ModelError) or not array.size:
-            return
-        if self.is_text:
-            return
-        widest = self._widest(array)
-        first = len(self._pages) == 1
-        if widest > self.width or first:
-            self.width = widest
+        widest = widest_cell(array, seen, self.look)
+        if not self.is_text and (widest > self.width or len(self._pages) == 1):
+            self.width = max(widest, 1)
             self._fit()
-
-    def _widest(self, array: Any) -> int:
-        """The widest cell of a page: of its extremes, of a small sample and of what has a sign or an exponent."""
-        from tfexplore.core.value_cells import kind_of
-
-        if kind_of(array) == "float" and self.look.decimals is not None and self.extremes is not None:
-            low, high = self.extremes
-            texts = [cell(number, self.look) for number in (low, high)]
-            tiny = len(cell(-1.234e-9, self.look))
-            return max(*map(len, texts), tiny, len(f"{-math.ceil(abs(low)) or 0}.") + self.look.decimals)
-        flat = array.reshape(-1)
-        step = max(1, flat.size // 512)
-        return max(len(cell(value, self.look)) for value in flat[::step])
