@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 LEVELS = 32
+# Added to a level whose middle is zero.
+SIGNED = LEVELS
 # Instead of a level: no pixel there, a value that is no finite number, and text.
 EMPTY, BAD, LABEL = -1, -2, -3
 # How a pixel is drawn: two in a cell by colours, or one in a cell by its character.
@@ -22,6 +24,8 @@ _BAD_MARK = "!"
 _BARS = {True: " .:#", False: " ▁▂▃▄▅▆▇█"}
 _MAX_SCALE = 8
 _MAX_KERNEL = 32
+# Filters are drawn smaller until all of them fit, or so many.
+_ENOUGH = 40
 
 
 class Run(NamedTuple):
@@ -43,7 +47,7 @@ def levels_of(values: Array, low: float, high: float) -> Array:
     finite = np.isfinite(values)
     with np.errstate(all="ignore"):
         share = (np.where(finite, values, low) / 2 - low / 2) / span if span > 0 else np.zeros(values.shape)
-    found = np.clip((share * LEVELS).astype(np.int64), 0, LEVELS - 1).astype(np.int16)
+    found = np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int16)
     return np.where(finite, found, np.int16(BAD))
 
 
@@ -87,7 +91,7 @@ def _shade_rows(canvas: Array, shades: str) -> list[Row]:
             if level == BAD:
                 _add(row, Run(_BAD_MARK, BAD))
             else:
-                _add(row, Run(" " if level == EMPTY else shades[level * len(shades) // LEVELS], LABEL))
+                _add(row, Run(" " if level == EMPTY else shades[level % LEVELS * len(shades) // LEVELS], LABEL))
         rows.append(row)
     return rows
 
@@ -104,36 +108,51 @@ def pixels(mode: str, cells: int, lines: int) -> tuple[int, int]:
     return (2 * lines if mode == HALF else lines), cells
 
 
-def heat_map(values: Array, bad: Array, low: float, high: float, mode: str, cells: int, lines: int) -> list[Row]:
-    """A matrix as a picture; a small one is made larger by whole pixels.
+def heat_map(values: Array, bad: Array, mode: str, cells: int, lines: int) -> list[Row]:
+    """A matrix as a picture, with what its levels mean below; a small one is made larger by whole pixels.
 
     Args:
-        values: [height, width], no larger than `pixels` says.
+        values: [height, width], no larger than `pixels` says for one line less.
         bad: where there is NaN or an infinity.
-        low, high: of all values; see `balanced`.
     """
     import numpy as np
 
-    levels = levels_of(values, *balanced(low, high))
-    levels = np.where(bad, np.int16(BAD), levels)
-    height, width = pixels(mode, cells, lines)
+    low, high, is_cut = _range(values)
+    levels = levels_of(values, low, high) + (SIGNED if low < 0 < high else 0)
+    levels = np.where(bad | ~np.isfinite(values), np.int16(BAD), levels)
+    height, width = pixels(mode, cells, lines - 1)
     # A cell is about twice as high as it is wide.
     wide = 1 if mode == HALF else 2
     scale = max(1, min(height // levels.shape[0], width // (levels.shape[1] * wide), _MAX_SCALE))
     wide = wide if levels.shape[1] * wide * scale <= width else 1
-    return canvas_rows(np.repeat(np.repeat(levels, scale, axis=0), scale * wide, axis=1), mode)
+    canvas = np.repeat(np.repeat(levels, scale, axis=0), scale * wide, axis=1)
+    return [*canvas_rows(canvas, mode), legend(low, high, mode, is_cut=is_cut)]
 
 
-def legend(low: float, high: float, mode: str) -> Row:
+def _range(values: Array) -> tuple[float, float, bool]:
+    """What the levels stand for, and whether a few values lie farther out: they would leave no shades to the others."""
+    import numpy as np
+
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 0.0, False
+    low, high = balanced(float(finite.min()), float(finite.max()))
+    if low < 0 < high:
+        most = float(np.percentile(np.abs(finite), 99))
+        return (-most, most, True) if 0 < most < high / 2 else (low, high, False)
+    most = float(np.percentile(finite / 2, 99)) * 2
+    return (low, most, True) if most / 2 - low / 2 < (high / 2 - low / 2) / 2 and most > low else (low, high, False)
+
+
+def legend(low: float, high: float, mode: str, *, is_cut: bool = False) -> Row:
     """What the levels mean, in one line."""
-    first, last = balanced(low, high)
-    row: Row = [Run(f"{first:.3g} ")]
+    row: Row = [Run(f"{'≤ ' if is_cut and low < 0 and mode != ASCII else ''}{low:.3g} ")]
     steps = 16 if mode == HALF else len(_SHADES[mode])
     for step in range(steps):
-        level = step * LEVELS // steps
+        level = step * LEVELS // steps + (SIGNED if low < 0 < high else 0)
         run = Run("█", level) if mode == HALF else Run(_SHADES[mode][step])
         _add(row, run)
-    row.append(Run(f" {last:.3g}"))
+    row.append(Run(f" {high:.3g}{(' and more' if mode == ASCII else ' ≤') if is_cut else ''}"))
     return row
 
 
@@ -146,13 +165,21 @@ class Tiles(NamedTuple):
     Attributes:
         size: height and width of a filter.
         scale: pixels along each side of a value.
-        inputs, outputs: how many filters below and beside each other.
+        inputs: how many filters below each other, of as many inputs.
+        across: how many outputs beside each other.
+        bands: how often that goes on below with the next outputs.
     """
 
     size: tuple[int, int]
     scale: int
     inputs: int
-    outputs: int
+    across: int
+    bands: int
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs are shown."""
+        return self.across * self.bands
 
 
 def kernel_size(shape: Sequence[int]) -> tuple[int, int] | None:
@@ -171,16 +198,20 @@ def tiles(shape: Sequence[int], mode: str, cells: int, lines: int) -> Tiles | No
     height, width = pixels(mode, cells, lines)
     wide = 1 if mode == HALF else 2
 
-    def fitting(scale: int) -> tuple[int, int]:
-        return (
-            min((height + 1) // (size[0] * scale + 1), shape[-2]),
-            min((width + 1) // (size[1] * scale * wide + 1), shape[-1]),
-        )
+    def fitting(scale: int) -> Tiles:
+        down, right = size[0] * scale + 1, size[1] * scale * wide + 1
+        fit_down, fit_right = (height + 1) // down, (width + 1) // right
+        inputs, across = min(fit_down, shape[-2]), min(fit_right, shape[-1])
+        bands = 1
+        if inputs == shape[-2] and across:
+            bands = max(1, min((height + 2) // (inputs * down + 1), -(-shape[-1] // across)))
+        return Tiles(size, scale, inputs, across, bands)
 
     for scale in (3, 2, 1):
-        down, right = fitting(scale)
-        if down and right and (scale == 1 or (down, right) == (shape[-2], shape[-1]) or down * right >= 40):
-            return Tiles(size, scale, down, right)
+        found = fitting(scale)
+        shown = found.inputs * min(found.outputs, shape[-1])
+        if shown and (scale == 1 or shown == shape[-2] * shape[-1] or shown >= _ENOUGH):
+            return found
     return None
 
 
@@ -188,7 +219,7 @@ def kernel_picture(array: Array, found: Tiles, mode: str) -> list[Row]:
     """Filters as small pictures, inputs below and outputs beside each other, each from its own least to its greatest.
 
     Args:
-        array: [h, w, inputs, outputs] or [k, inputs, outputs].
+        array: [h, w, inputs, outputs] or [k, inputs, outputs], as many as `found` shows or fewer.
     """
     import numpy as np
 
@@ -196,17 +227,20 @@ def kernel_picture(array: Array, found: Tiles, mode: str) -> list[Row]:
     if numbers is None:
         return []
     numbers = numbers.reshape(*found.size, *array.shape[-2:])
-    high_, wide_ = found.scale, found.scale * (1 if mode == HALF else 2)
-    down, right = found.size[0] * high_ + 1, found.size[1] * wide_ + 1
+    tall, wide = found.scale, found.scale * (1 if mode == HALF else 2)
+    down, right = found.size[0] * tall + 1, found.size[1] * wide + 1
     inputs, outputs = array.shape[-2:]
-    canvas = np.full((down * inputs - 1, right * outputs - 1), EMPTY, np.int16)
+    bands = -(-outputs // found.across)
+    canvas = np.full((bands * (inputs * down + 1) - 2, right * min(outputs, found.across) - 1), EMPTY, np.int16)
     for i in range(inputs):
         for o in range(outputs):
             one = numbers[:, :, i, o]
             finite = one[np.isfinite(one)]
             low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-            tile = np.repeat(np.repeat(levels_of(one, low, high), high_, axis=0), wide_, axis=1)
-            canvas[i * down : i * down + tile.shape[0], o * right : o * right + tile.shape[1]] = tile
+            tile = np.repeat(np.repeat(levels_of(one, low, high), tall, axis=0), wide, axis=1)
+            band, across = divmod(o, found.across)
+            top, left = band * (inputs * down + 1) + i * down, across * right
+            canvas[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return canvas_rows(canvas, mode)
 
 

@@ -49,10 +49,10 @@ def look_for(dtype: int, extremes: tuple[float, float] | None) -> Look:
     return Look(digits, max(1, digits - 1 - scale), 10.0 ** (scale + 4))
 
 
-def kind_of(array: Array) -> str:
-    """What an array holds: "float", "int", "bool", "complex" or "object"."""
+def kind_of(array: Any) -> str:
+    """What an array or one of its elements holds: "float", "int", "bool", "complex" or "object"."""
     kind = array.dtype.kind
-    if kind == "V":  # bfloat16, float8, int4 and the like
+    if kind == "V":  # most of bfloat16, float8, int4 and the like
         return "float" if "float" in array.dtype.name else "int"
     return {"f": "float", "i": "int", "u": "int", "b": "bool", "c": "complex"}.get(kind, "object")
 
@@ -79,6 +79,18 @@ def extremes(array: Array) -> tuple[float, float] | None:
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
+def typical(array: Array) -> tuple[float, float] | None:
+    """The range that most of the finite values lie in, so that a few far ones leave the others their differences."""
+    import numpy as np
+
+    numbers = real(array)
+    finite = numbers[np.isfinite(numbers)] if numbers is not None else None
+    if finite is None or not finite.size:
+        return None
+    low, high = np.percentile(finite / 2, (2, 98)) * 2  # halved: numpy interpolates by differences
+    return float(low), float(high)
+
+
 def cell(value: Any, look: Look) -> str:
     """A value as visible text for a cell; NaN and infinities are words."""
     if isinstance(value, bytes):
@@ -94,15 +106,10 @@ def cell(value: Any, look: Look) -> str:
 
 
 def _kind(value: Any) -> str:
-    """The kind of one element, of numpy or of Python."""
-    import numpy as np
-
-    if isinstance(value, (complex, np.complexfloating)) and not isinstance(value, float):
-        return "complex"
-    if isinstance(value, (float, np.floating)):
-        return "float"
-    dtype = getattr(value, "dtype", None)
-    return "float" if dtype is not None and dtype.kind == "V" and "float" in dtype.name else "other"
+    """The kind of one element, of numpy or of Python: "float", "complex" or something else."""
+    if hasattr(value, "dtype"):
+        return kind_of(value)
+    return {float: "float", complex: "complex"}.get(type(value), "object")
 
 
 def _number(number: float, look: Look) -> str:
@@ -134,7 +141,7 @@ def widest_cell(array: Array, seen: tuple[float, float] | None, look: Look) -> i
     if kind == "int":
         return max(len(str(int(array.min()))), len(str(int(array.max()))))
     if seen is None:
-        return len(MINUS_INFINITE)
+        return len(MINUS_INFINITE) * (2 if kind == "complex" else 1) + 1
     most = max(map(abs, seen))
     # Any number's exponent may have three digits, but then the greatest ones have none.
     part = max(len(_number(-most, look)), len(_number(-1.2345678e-9 if most < 1e90 else -1.2345678e-99, look)))
@@ -146,8 +153,8 @@ def widest_cell(array: Array, seen: tuple[float, float] | None, look: Look) -> i
 def state(value: Any) -> str:
     """NAN, INF, ZERO or PLAIN: what the eye should find without reading."""
     kind = _kind(value)
-    if kind == "other":
-        return ZERO if not isinstance(value, (bytes, bool)) and hasattr(value, "dtype") and not value else PLAIN
+    if kind not in ("float", "complex"):
+        return ZERO if kind == "int" and not value else PLAIN
     parts = (float(value.real), float(value.imag)) if kind == "complex" else (float(value),)
     if any(part != part for part in parts):
         return NAN

@@ -250,9 +250,14 @@ class View:
 
 
 def whole(shape: Sequence[int]) -> View:
-    """All of a tensor: the last two axes as rows and columns, the others at their first index."""
+    """All of a tensor: the last two axes as rows and columns, the others at their first index.
+
+    Where one of the two has a single index the other is folded.
+    """
     rank = len(shape)
     rows, columns = (rank - 2, rank - 1) if rank > 1 else (0 if rank else None, None)
+    if rank > 1 and 1 in shape[-2:]:
+        rows, columns = (rank - 1 if shape[-2] == 1 else rank - 2), None
     zeros = (0,) * rank
     return View(tuple(shape), rows, columns, zeros, tuple(shape), zeros)
 

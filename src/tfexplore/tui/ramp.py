@@ -19,10 +19,10 @@ class Ramp:
     """The colours of one theme.
 
     Args:
-        background, accent, text, muted, error: its colours.
+        background, accent, opposite, text, error: its colours; `opposite` is for numbers below zero.
     """
 
-    def __init__(self, background: Color, accent: Color, text: Color, muted: Color, error: Color) -> None:
+    def __init__(self, background: Color, accent: Color, opposite: Color, text: Color, error: Color) -> None:
         self._background = background
         self._heat = [
             background.blend(accent, _STRONGEST * level / (HEAT - 1)).rich_color if level else None
@@ -32,8 +32,11 @@ class Ramp:
         half = LEVELS // 2
         colours = [dark.blend(accent, level / half) for level in range(half)]
         colours += [accent.blend(text, (level + 1) / (LEVELS - half)) for level in range(LEVELS - half)]
-        self._levels = [colour.rich_color for colour in colours]
-        self._named = {LABEL: muted.rich_color, BAD: error.rich_color}
+        # Of numbers of both signs zero is as calm as the background.
+        below = [opposite.blend(background, level / half) for level in range(half)]
+        above = [background.blend(accent, (level + 1) / (LEVELS - half)) for level in range(LEVELS - half)]
+        self._levels = [colour.rich_color for colour in (*colours, *below, *above)]
+        self._named = {LABEL: background.blend(text, 0.6).rich_color, BAD: error.rich_color}
         self.style = lru_cache(maxsize=4096)(self._style)
 
     def heat(self, level: int | None) -> RichColor | None:

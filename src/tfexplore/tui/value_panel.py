@@ -86,7 +86,7 @@ class Panel:
             self.how = ways[at % len(ways)]
         else:
             self.kind = Kind.NONE if self.kind is kind else kind
-        self._key = None
+        self._key, self._drawn = None, []
         self._tell()
 
     def _ways(self) -> tuple[str, ...]:
@@ -94,10 +94,8 @@ class Panel:
 
     @property
     def _is_kernel(self) -> bool:
-        view = self.values.view
-        rank = len(view.shape)
-        is_plain = (view.rows, view.columns) == (rank - 2, rank - 1)
-        return is_plain and not self.values.is_text and pictures.kernel_size(view.shape) is not None
+        shape = self.values.view.shape
+        return not self.values.is_text and pictures.kernel_size(shape) is not None
 
     # -- reading --
 
@@ -117,17 +115,17 @@ class Panel:
     def _picture_key(self) -> tuple[Any, ...]:
         view = self.values.view
         if self.how == FILTERS and self._is_kernel:
-            return (FILTERS, view.key, self._size, self.mode, self._corner())
+            return (FILTERS, self._size, self.mode, self._corner())
         return (self.how, view.key, self._size, self.mode)
 
     def _corner(self) -> tuple[int, int]:
         """The first input and output of the filters shown: the screenful of them that the cursor is in."""
         cells, lines = self._size
         found = pictures.tiles(self.values.view.shape, self.mode, cells, lines - 2)
-        if found is None:
+        place = self.values.place
+        if found is None or place is None:
             return 0, 0
-        row, column = self.values.row, self.values.column
-        return row - row % found.inputs, column - column % found.outputs
+        return place[-2] - place[-2] % found.inputs, place[-1] - place[-1] % found.outputs
 
     async def load(self) -> None:
         """Reads what is shown; a newer call cancels an older one."""
@@ -157,6 +155,7 @@ class Panel:
     async def _load_picture(self) -> None:
         key, view, source, mode = self._picture_key(), self.values.view, self.values.source, self.mode
         cells, lines = self._size
+        self._key = key
         if self.how == FILTERS and self._is_kernel:
             corner = self._corner()
             found = await self._run(lambda context: self._filters(corner, context), PICTURE_CHANNEL)
@@ -173,7 +172,6 @@ class Panel:
 
             pooled = await self._run(job, PICTURE_CHANNEL)
             found = self._heat_map(pooled) if pooled is not None else None
-        self._key = key
         if found is not None:
             self._drawn = found
         self._tell()
@@ -222,9 +220,11 @@ class Panel:
         if self.problem:
             return _wrapped(self.problem, cells)
         if self.progress is not None:
+            if self.kind is Kind.PICTURE and self._drawn and not self.progress.total:
+                return self._drawn  # the one before, or it would flicker
             return _wrapped(f"{_share(self.progress)}  Escape cancels", cells)
         if self.kind is Kind.PICTURE:
-            return self._drawn if self._key is not None else []
+            return self._drawn
         if self.statistics is None:
             return []
         from tfexplore.tui.value_statistics import statistics_rows
@@ -250,7 +250,7 @@ class Panel:
     def _heat_map(self, pooled: Pooled) -> list[Row]:
         cells, lines = self._size
         values = pooled.mean if self.how == MEAN else pooled.peak
-        rows = pictures.heat_map(values, pooled.bad, pooled.low, pooled.high, self.mode, cells, lines - 2)
+        rows = pictures.heat_map(values, pooled.bad, self.mode, cells, lines - 1)
         down, right = pooled.block
         total = f"all {text.plural(pooled.elements, 'element')}"
         if down * right == 1:
@@ -259,8 +259,7 @@ class Panel:
             said = f"a pixel {self.how} of {down:,} × {right:,}, {total}"
         if pooled.bad.any():
             said += f"; ! NaN or Inf in {text.plural(int(pooled.bad.sum()), 'pixel')}"
-        legend = pictures.legend(pooled.low, pooled.high, self.mode)
-        return [*rows, legend, [Run(text.take(said, cells), LABEL)]]
+        return [*rows, [Run(text.take(said, cells), LABEL)]]
 
     def _filters(self, corner: tuple[int, int], context: Context) -> list[Row]:
         """Runs in a thread of the loader's."""

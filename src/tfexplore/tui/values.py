@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.shapes import format_shape
-from tfexplore.core.value_cells import Look, cell, exact, extremes, heat, hexadecimal, look_for, state, widest_cell
+from tfexplore.core.value_cells import (
+    Look,
+    cell,
+    exact,
+    extremes,
+    heat,
+    hexadecimal,
+    look_for,
+    state,
+    typical,
+    widest_cell,
+)
 from tfexplore.core.value_grid import FOLDS, Page, View, parse_place, whole
 from tfexplore.errors import Cancelled, ModelError, UsageError
 from tfexplore.formats import dtypes
@@ -51,6 +62,7 @@ class Values:
         source: the tensor.
         loader: reads it, page by page.
         tell: called in the event loop after something changed.
+        name: what it is called; without one as the source calls it.
 
     Attributes:
         view: axes and ranges.
@@ -61,10 +73,12 @@ class Values:
         is_hot, is_hex: whether cells have heat colours, and the exact value is hexadecimal too.
         problem: why something could not be done; empty where all is well.
         extremes: the least and the greatest finite value known.
+        typical: the range that the heat stands for, wider than which are only a few values.
     """
 
-    def __init__(self, source: TensorSource, loader: Loader, tell: Callable[[], None]) -> None:
+    def __init__(self, source: TensorSource, loader: Loader, tell: Callable[[], None], name: str = "") -> None:
         self.source = source
+        self.name = name or source.name
         self.loader = loader
         self.tell = tell
         self.dtype = dtypes.name(source.dtype)
@@ -76,6 +90,7 @@ class Values:
         self.is_hex = False
         self.problem = ""
         self.extremes: tuple[float, float] | None = None
+        self.typical: tuple[float, float] | None = None
         self.look = Look()
         self.width = _WIDTHS.get(self.dtype, _WIDTH)
         self._cells = 80
@@ -105,8 +120,8 @@ class Values:
 
     @property
     def label_cells(self) -> int:
-        """How wide the rows' labels are."""
-        return len(self.view.row_label(max(0, self.view.row_count - 1)))
+        """How wide the rows' labels are, with a blank behind them."""
+        return len(self.view.row_label(max(0, self.view.row_count - 1))) + 1
 
     @property
     def cell_width(self) -> int:
@@ -153,8 +168,7 @@ class Values:
         if isinstance(found, ModelError):
             return Cell("?", "unreadable")
         value = found[0]
-        low, high = self.extremes or (0.0, 0.0)
-        level = heat(value, low, high, HEAT) if self.is_hot and self.extremes is not None else None
+        level = heat(value, *self.typical, HEAT) if self.is_hot and self.typical is not None else None
         return Cell(cell(value, self.look), state(value), level)
 
     def _value(self, row: int, column: int) -> tuple[Any] | ModelError | None:
@@ -320,7 +334,7 @@ class Values:
             for _, page in wanted:
                 try:
                     array = source.read(*view.box(page), context.cancel).array
-                    found.append((view.arrange(array), extremes(array)))
+                    found.append((view.arrange(array), extremes(array), typical(array)))
                 except ModelError as error:
                     found.append(error)
             return found
@@ -336,8 +350,9 @@ class Values:
                 self._pages[where] = found
                 self.problem = text.visible(str(found))
                 continue
-            self._pages[where], seen = found
+            self._pages[where], seen, often = found
             self._learn(seen)
+            self.typical = _wider(self.typical, often)
             self._measure(self._pages[where], seen)
         while len(self._pages) > _MAX_PAGES:
             self._pages.popitem(last=False)
@@ -354,7 +369,7 @@ class Values:
         if known is None:
             # The look stays what it is, or every number would change while one scrolls.
             self.look = look_for(self.source.dtype, seen)
-        self.extremes = seen if known is None else (min(known[0], seen[0]), max(known[1], seen[1]))
+        self.extremes = _wider(known, seen)
 
     def _measure(self, array: Any, seen: tuple[float, float] | None) -> None:
         """Makes the columns as wide as what has been read; never narrower again while one scrolls."""
@@ -362,3 +377,10 @@ class Values:
         if not self.is_text and (widest > self.width or len(self._pages) == 1):
             self.width = max(widest, 1)
             self._fit()
+
+
+def _wider(one: tuple[float, float] | None, other: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The range that holds two ranges."""
+    if one is None or other is None:
+        return one or other
+    return min(one[0], other[0]), max(one[1], other[1])

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tfexplore.core import pictures, text
-from tfexplore.core.subjects import Subject
+from tfexplore.core.subjects import Subject, VariableSubject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.tui.labels import is_ascii
@@ -49,7 +49,7 @@ class _Facts(_Line):
         checksum = f"checksum {values.checksum}"
         facts = f"  {values.facts}  "
         room = max(8, cells - text.width(facts) - text.width(checksum))
-        name = text.shorten(text.label(values.source.name), room)
+        name = text.shorten(text.label(values.name), room)
         style = {"good": "$success", "bad": "bold $error"}.get(values.checksum, "$text-muted")
         facts = text.take(facts, max(0, cells - text.width(name) - text.width(checksum)))
         return Content.assemble((name, "bold"), (facts, "$text-muted"), (checksum, style))
@@ -73,9 +73,10 @@ class _Axes(_Line):
         axis = values.stepped_axis
         if axis is not None:
             last = view.starts[axis] + view.counts[axis] - 1
-            parts.append((f"   [ ] step axis {axis}: {view.index[axis]:,} of {view.starts[axis]:,} to {last:,}", ""))
+            parts.append(("   [ ]", "bold $accent"))
+            parts.append((f" axis {axis} at {view.index[axis]:,} of {view.starts[axis]:,} to {last:,}", "$text-muted"))
             if len(view.others) > 1:
-                parts.append(("  a other axis", "$text-muted"))
+                parts += [("  a", "bold $accent"), (" next axis", "$text-muted")]
         shown: list[tuple[str, str]] = []
         for said, style in parts:
             shown.append((text.take(said, cells), style))
@@ -140,11 +141,11 @@ class ValuesScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "ask('slice')", "Slice", id="values.slice", tooltip="Look at a part: 0, :, 3:10, :"),
         Binding("g", "ask('go to')", "Go to", id="values.go_to", tooltip="Go to an index: 3, 5"),
-        Binding("right_square_bracket", "step(1)", "Step", id="values.next", tooltip="The next index of an axis"),
+        Binding("right_square_bracket", "step(1)", "Step", show=False, id="values.next", tooltip="The next index"),
         Binding(
             "left_square_bracket", "step(-1)", "Step back", show=False, id="values.before", tooltip="The index before"
         ),
-        Binding("a", "axis", "Other axis", id="values.axis", tooltip="Step along another axis"),
+        Binding("a", "axis", "Next axis", show=False, id="values.axis", tooltip="Step along another axis"),
         Binding("r", "turn('rows')", "Rows", id="values.rows", tooltip="The next axis as the rows"),
         Binding("c", "turn('columns')", "Columns", id="values.columns", tooltip="The next axis as the columns"),
         Binding("t", "transpose", "Transpose", id="values.transpose", tooltip="Change rows and columns"),
@@ -168,9 +169,9 @@ class ValuesScreen(ModalScreen[None]):
         Binding("ctrl+q", "app.quit", "Quit", show=False, id="values.quit", tooltip="Leave the explorer"),
     ]
 
-    def __init__(self, source: TensorSource, loader: Loader) -> None:
+    def __init__(self, source: TensorSource, loader: Loader, name: str = "") -> None:
         super().__init__()
-        self.values = Values(source, loader, self.draw)
+        self.values = Values(source, loader, self.draw, name)
         self.panel = Panel(self.values, self.draw)
         self.ramp = Ramp(*[Color(0, 0, 0)] * 5)
         self.asking = ""
@@ -199,22 +200,15 @@ class ValuesScreen(ModalScreen[None]):
     def _take_theme(self) -> None:
         colours = self.app.get_css_variables()
         grid = self.query_one(ValueGrid)
-        wanted = ("background", "accent", "foreground", "text-muted", "error")
-        base = Color.parse(colours["background"])
-        found = []
-        for name in wanted:
-            try:
-                found.append(Color.parse(colours[name]))
-            except (KeyError, ValueError):  # `auto 60%`: as seen on the background
-                found.append(base.blend(Color.parse(colours["foreground"]), 0.6))
-        self.ramp = grid.ramp = Ramp(*found)
+        names = ("background", "accent", "primary", "foreground", "error")
+        self.ramp = grid.ramp = Ramp(*[Color.parse(colours[name]) for name in names])
         few = self.app.no_color or self.app.console.color_system in (None, "standard")
         self.panel.mode = pictures.ASCII if is_ascii() else pictures.SHADE if few else pictures.HALF
         self.draw()
 
     def draw(self) -> None:
         """Draws what has changed."""
-        if not self.is_mounted or not self.is_attached:
+        if not self.is_running or not self.query(ValueGrid):  # before its first frame, or gone
             return
         self.query_one(ValueGrid).update_cells()
         self._draw_lines()
@@ -348,9 +342,9 @@ class ValuesScreen(ModalScreen[None]):
         self.dismiss()
 
 
-def open_source(app: App[None], loader: Loader, source: TensorSource) -> None:
-    """Shows the values of a tensor."""
-    app.push_screen(ValuesScreen(source, loader))
+def open_source(app: App[None], loader: Loader, source: TensorSource, name: str = "") -> None:
+    """Shows the values of a tensor, under its own name or another."""
+    app.push_screen(ValuesScreen(source, loader, name))
 
 
 async def open_values(app: App[None], loader: Loader, subject: Subject) -> None:
@@ -371,4 +365,4 @@ async def open_values(app: App[None], loader: Loader, subject: Subject) -> None:
     if source is None:
         app.notify("It has no values: variables, checkpoint keys and constants have.", markup=False, timeout=4)
         return
-    open_source(app, loader, source)
+    open_source(app, loader, source, subject.variable.name if isinstance(subject, VariableSubject) else "")

@@ -40,7 +40,7 @@ class ValueGrid(Widget, can_focus=True):
             "pagedown,ctrl+f", "page(1, 0)", "Page down", show=False, id="values.page_down", tooltip="A screenful down"
         ),
         Binding(
-            "ctrl+left,H",
+            "ctrl+left,less_than_sign",
             "page(0, -1)",
             "Page left",
             show=False,
@@ -48,7 +48,7 @@ class ValueGrid(Widget, can_focus=True):
             tooltip="A screenful to the left",
         ),
         Binding(
-            "ctrl+right,L",
+            "ctrl+right,greater_than_sign",
             "page(0, 1)",
             "Page right",
             show=False,
@@ -85,7 +85,7 @@ class ValueGrid(Widget, can_focus=True):
 
     def on_mount(self) -> None:
         """Shows what it is a grid of."""
-        self.border_title = Content(text.shorten(text.label(self.values.source.name), 60))
+        self.border_title = "Values"
 
     def on_resize(self) -> None:
         """As many rows and columns as fit."""
@@ -164,7 +164,7 @@ class ValueGrid(Widget, can_focus=True):
         if row >= values.view.row_count:
             return []
         is_here = row == values.row
-        label = values.view.row_label(row).rjust(values.label_cells)
+        label = values.view.row_label(row).rjust(values.label_cells - 1) + " "
         segments = [Segment(label, self._piece("grid--here" if is_here else "grid--head"))]
         styles = {
             NAN: self._piece("grid--special"),
