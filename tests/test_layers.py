@@ -24,7 +24,7 @@ LATE = ("asyncio", "ml_dtypes", "numpy")
 WITH_NUMPY = {
     f"tfexplore.formats.{name}"
     for name in ("block_scan", "bundle_stream", "bundle_strings", "bundle_values", "slice_values")
-}
+} | {"tfexplore.core.block_statistics"}
 
 # Imports the modules that it is told on standard input, and prints which of them brought what in.
 PROBE = """

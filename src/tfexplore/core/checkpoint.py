@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tfexplore.core import text
+from tfexplore.core.kept import Kept
 from tfexplore.core.objects import ObjectGraph, trackable_object_graph
 from tfexplore.core.shapes import num_elements
 from tfexplore.errors import Cancelled, ChangedError, CorruptError, ModelError, NotFoundError
@@ -35,8 +36,8 @@ _MAX_OBJECT_GRAPH = 2**30
 _LARGE_OBJECT_GRAPH = 8 << 20
 # How often a value is looked for anew while a trainer rewrites the checkpoint.
 _MAX_RESTARTS = 1000
-# Of so many keys it is kept what their checksums said.
-_MAX_CHECKSUMS = 10_000
+# Checksums and statistics that are kept.
+_MAX_KEPT = 10_000
 # What is kept of the files, and is read anew where others have taken their place.
 _OF_THE_FILES = ("_key_set", "nbytes", "objects", "object_of_key")
 # A trainer puts the shards in place, then the index: how long that may take, and for how old shards it is waited for.
@@ -75,6 +76,7 @@ class Checkpoint:
         cancel: ends the reading of the index early.
 
     Attributes:
+        kept: what was found out by reading all values of a key.
         objects_checksum: `good`, `bad` or `unverified`: of the object graph, once that has been read.
         restarts: how often it was opened anew because a trainer had rewritten it.
 
@@ -88,7 +90,7 @@ class Checkpoint:
         self.restarts = 0
         self._patient = True
         self._reopening = threading.Lock()
-        self._checksums: dict[str, tuple[Bundle | CheckpointV1, Checksum]] = {}
+        self.kept = Kept(_MAX_KEPT)
         self.bundle = self._open(cancel)
 
     def _open(self, cancel: threading.Event | None) -> Bundle | CheckpointV1:
@@ -225,22 +227,12 @@ class Checkpoint:
 
     def checksum_of(self, key: str) -> Checksum:
         """What the checksum of a key said when all of it was last read; `unverified` where the files changed since."""
-        found = self._checksums.get(key)
-        if found is None:
-            return "unverified"
-        bundle, checksum = found
-        if bundle is not self.bundle or bundle.replaced():
-            self._checksums.pop(key, None)
-            return "unverified"
-        return checksum
+        found: Checksum | None = self.kept.get(self.bundle, "checksum", key)
+        return found or "unverified"
 
     def _remember(self, key: str, bundle: Bundle | CheckpointV1, checksum: Checksum) -> None:
-        if checksum == "unverified":
-            return
-        self._checksums[key] = bundle, checksum
-        while len(self._checksums) > _MAX_CHECKSUMS:
-            with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
-                del self._checksums[next(iter(self._checksums))]
+        if checksum != "unverified":
+            self.kept.put(bundle, "checksum", key, checksum)
 
     def _at_one_moment(
         self, read: Callable[[Bundle | CheckpointV1], tuple[T, Checksum]], cancel: threading.Event | None
@@ -280,7 +272,7 @@ class Checkpoint:
             self.restarts += 1
             self.bundle = self._open(cancel)
         self._patient = True
-        self._checksums.clear()
+        self.kept.clear()
         for name in _OF_THE_FILES:
             self.__dict__.pop(name, None)
         bundle.close()
