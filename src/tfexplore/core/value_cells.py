@@ -140,14 +140,17 @@ def widest_cell(array: Array, seen: tuple[float, float] | None, look: Look) -> i
         return len("false")
     if kind == "int":
         return max(len(str(int(array.min()))), len(str(int(array.max()))))
+    if kind == "complex":
+        parts = (array.real, array.imag)
+        return sum(widest_cell(part, extremes(part), look) for part in parts) + len("+j")
     if seen is None:
-        return len(MINUS_INFINITE) * (2 if kind == "complex" else 1) + 1
+        return len(MINUS_INFINITE)
     most = max(map(abs, seen))
     # Any number's exponent may have three digits, but then the greatest ones have none.
     part = max(len(_number(-most, look)), len(_number(-1.2345678e-9 if most < 1e90 else -1.2345678e-99, look)))
     if look.decimals is None:
         part = max(part, look.digits + 7)
-    return 2 * part + 1 if kind == "complex" else part
+    return part
 
 
 def state(value: Any) -> str:

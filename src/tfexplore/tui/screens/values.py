@@ -347,22 +347,27 @@ def open_source(app: App[None], loader: Loader, source: TensorSource, name: str 
     app.push_screen(ValuesScreen(source, loader, name))
 
 
-async def open_values(app: App[None], loader: Loader, subject: Subject) -> None:
-    """Shows the values of what a row stands for; where it has none, or they cannot be read, says so."""
+async def open_values(app: App[None], loader: Loader, *subjects: Subject) -> None:
+    """Shows the values of the first of these things that has any; where none has, or they cannot be read, says so."""
 
-    def job(_: object) -> TensorSource | None:
+    def job(_: object) -> tuple[TensorSource, Subject] | None:
         from tfexplore.core.tensor_source import source_of
 
-        return source_of(subject)
+        for subject in subjects:
+            source = source_of(subject)
+            if source is not None:
+                return source, subject
+        return None
 
     try:
-        source = await loader.tasks.run(job, channel="values source")
+        found = await loader.tasks.run(job, channel="values source")
     except Cancelled:
         return
     except ModelError as error:
         app.notify(text.visible(str(error)), severity="error", markup=False, timeout=10)
         return
-    if source is None:
+    if found is None:
         app.notify("It has no values: variables, checkpoint keys and constants have.", markup=False, timeout=4)
         return
+    source, subject = found
     open_source(app, loader, source, subject.variable.name if isinstance(subject, VariableSubject) else "")

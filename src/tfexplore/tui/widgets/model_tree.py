@@ -7,8 +7,9 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.widget import Widget
 
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.tui.labels import row_label
 from tfexplore.tui.outline import Node
 from tfexplore.tui.session import Session
@@ -31,6 +32,7 @@ class ModelTree(LineView):
             id="tree.act",
             tooltip="Open or close a branch; on a leaf, go to its details; in a list, open the model",
         ),
+        Binding("v", "values", "Values", id="tree.values", tooltip="The values of a variable, a key or a constant"),
         Binding("backspace,u", "leave", "Models", id="tree.leave", tooltip="Back to the list of models"),
         Binding("r", "search_again", "Search again", id="tree.search", tooltip="Look for models once more"),
         Binding("right", "open_branch", "Open branch", show=False, id="tree.open"),
@@ -84,6 +86,13 @@ class ModelTree(LineView):
             super().__init__()
             self.subject = subject
 
+    class ValuesRequested(Message):
+        """The values of a row are wanted."""
+
+        def __init__(self, subject: Subject) -> None:
+            super().__init__()
+            self.subject = subject
+
     class LeaveRequested(Message):
         """The person wants to go back to the list of models."""
 
@@ -120,6 +129,8 @@ class ModelTree(LineView):
         """Keys of the list, and the one that leads back to it, are there only where they do something."""
         if action == "leave":
             return self.session.can_leave
+        if action == "values":
+            return not self.session.in_list
         if action == "search_again":
             listing = self.session.listing
             return self.session.in_list and listing is not None and not listing.searching
@@ -152,9 +163,10 @@ class ModelTree(LineView):
 
     def _tell_rows_seen(self) -> None:
         self._asking = False
-        # To the application itself: what is called after a refresh runs as the screen, and a message of the
+        # To the panes themselves: what is called after a refresh runs as the screen, and a message of the
         # screen's does not bubble past it.
-        self.app.post_message(self.RowsSeen(self.scroll_offset.y, max(1, self.scrollable_content_region.height)))
+        assert isinstance(self.parent, Widget)
+        self.parent.post_message(self.RowsSeen(self.scroll_offset.y, max(1, self.scrollable_content_region.height)))
 
     def _node(self) -> Node | None:
         row = self.session.row_at_cursor()
@@ -194,6 +206,12 @@ class ModelTree(LineView):
             return False
         self.post_message(self.OpenRequested(subject))
         return True
+
+    def action_values(self) -> None:
+        """Asks for the values of the row."""
+        subject = self.session.subject_at(self.cursor_line)
+        if subject is not None:
+            self.post_message(self.ValuesRequested(subject))
 
     def action_leave(self) -> None:
         """Goes back to the list of models."""
