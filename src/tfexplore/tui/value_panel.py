@@ -16,12 +16,14 @@ from tfexplore.tui.values import Values
 
 if TYPE_CHECKING:
     from tfexplore.core.pooling import Pooled
-    from tfexplore.core.statistics import Statistics
+    from tfexplore.core.statistics import Distribution, Statistics
     from tfexplore.loader.tasks import Context
 
 STATISTICS_CHANNEL, PICTURE_CHANNEL = "value statistics", "value picture"
 FILTERS, MEAN, PEAK = "filters", "mean", "peak"
 _MAX_VALUE = 8_000
+# What may work on the statistics of one tensor.
+_THREADS = 2
 _PLAIN = LEVELS - 1
 
 
@@ -46,7 +48,7 @@ class Panel:
         kind: what is shown.
         how: which picture: FILTERS, MEAN or PEAK.
         mode: how pixels are drawn, see `core.pictures`.
-        statistics: of the whole tensor, once they are known.
+        statistics, spread: of the whole tensor, once they are known.
         progress: how far what is being read is; None where nothing is.
         problem: why something is not shown; empty where it is.
     """
@@ -57,6 +59,7 @@ class Panel:
         self.how = MEAN
         self.mode = HALF
         self.statistics: Statistics | None = None
+        self.spread: Distribution | None = None
         self.progress: Progress | None = None
         self.problem = ""
         self._tell = tell
@@ -64,6 +67,7 @@ class Panel:
         self._key: tuple[Any, ...] | None = None
         self._size = (0, 0)
         self._number = 0
+        self._has_spread = False
 
     @property
     def title(self) -> str:
@@ -78,7 +82,9 @@ class Panel:
 
     def toggle(self, kind: Kind) -> None:
         """Shows something, or nothing where it is shown already; the picture goes through its ways first."""
-        self.problem = ""
+        # What is still being read is for what was shown before.
+        self.problem, self.progress = "", None
+        self._number += 1
         if kind is Kind.PICTURE:
             ways = self._ways()
             at = ways.index(self.how) + 1 if self.kind is kind and self.how in ways else 0
@@ -109,7 +115,7 @@ class Panel:
         if self.problem or min(self._size) < 2:
             return False
         if self.kind in (Kind.STATISTICS, Kind.HISTOGRAM):
-            return self.statistics is None and self.progress is None
+            return not self._has_spread and self.progress is None
         return self.kind is Kind.PICTURE and self._key != self._picture_key()
 
     def _picture_key(self) -> tuple[Any, ...]:
@@ -135,21 +141,30 @@ class Panel:
             await self._load_statistics()
 
     async def _load_statistics(self) -> None:
+        """First the statistics, which the heat uses too, then how the values are spread."""
         source = self.values.source
 
-        def job(context: Context) -> Statistics:
+        def first(context: Context) -> Statistics:
             from tfexplore.core.statistics import statistics
 
-            def report(done: int, total: int) -> None:
-                context.report(Progress("reading", done, total))
+            return statistics(source, cancel=context.cancel, progress=_teller("reading", context), threads=_THREADS)
 
-            return statistics(source, context.cancel, report)
-
-        found = await self._run(job, STATISTICS_CHANNEL)
-        if found is not None:
+        if self.statistics is None:
+            found: Statistics | None = await self._run(first, STATISTICS_CHANNEL)
+            if found is None:
+                self._tell()
+                return
             self.statistics = found
-            if found.min is not None and found.max is not None:
-                self.values.learn_extremes(float(found.min), float(found.max))
+        known = self.statistics
+
+        def second(context: Context) -> Distribution | None:
+            from tfexplore.core.statistics import distribution
+
+            teller = _teller("counting", context)
+            return distribution(source, known, cancel=context.cancel, progress=teller, threads=_THREADS)
+
+        self.spread = await self._run(second, STATISTICS_CHANNEL)
+        self._has_spread = not self.problem
         self._tell()
 
     async def _load_picture(self) -> None:
@@ -165,10 +180,7 @@ class Panel:
             def job(context: Context) -> Pooled:
                 from tfexplore.core.pooling import pool
 
-                def report(done: int, total: int) -> None:
-                    context.report(Progress("reading", done, total))
-
-                return pool(source, view, height, width, context.cancel, report)
+                return pool(source, view, height, width, context.cancel, _teller("reading", context))
 
             pooled = await self._run(job, PICTURE_CHANNEL)
             found = self._heat_map(pooled) if pooled is not None else None
@@ -217,9 +229,10 @@ class Panel:
         cells, lines = self._size
         if self.kind is Kind.VALUE:
             return self._value_rows(cells)
-        if self.problem:
+        has_numbers = self.kind in (Kind.STATISTICS, Kind.HISTOGRAM) and self.statistics is not None
+        if self.problem and not has_numbers:
             return _wrapped(self.problem, cells)
-        if self.progress is not None:
+        if self.progress is not None and not has_numbers:
             if self.kind is Kind.PICTURE and self._drawn and not self.progress.total:
                 return self._drawn  # the one before, or it would flicker
             return _wrapped(f"{_share(self.progress)}  Escape cancels", cells)
@@ -230,7 +243,13 @@ class Panel:
         from tfexplore.tui.value_statistics import statistics_rows
 
         return statistics_rows(
-            self.statistics, cells, lines, ascii_only=self.mode == pictures.ASCII, only_bars=self.kind is Kind.HISTOGRAM
+            self.statistics,
+            self.spread,
+            cells,
+            lines,
+            ascii_only=self.mode == pictures.ASCII,
+            only_bars=self.kind is Kind.HISTOGRAM,
+            waiting=f"{_share(self.progress)}  Escape cancels" if self.progress is not None else self.problem,
         )
 
     def _value_rows(self, cells: int) -> list[Row]:
@@ -286,6 +305,10 @@ class Panel:
                 )
             ],
         ]
+
+
+def _teller(what: str, context: Context) -> Callable[[int, int], None]:
+    return lambda done, total: context.report(Progress(what, done, total))
 
 
 def _share(progress: Progress) -> str:
