@@ -51,7 +51,7 @@ def _said(sentence: str) -> Row:
 
 
 def _pair(label: str, value: str, fg: int = _PLAIN) -> Row:
-    return [Run(f"{label:<9}", LABEL), Run(value, fg)]
+    return [Run(f"{label:<9}", LABEL), Run(f"{value:>14}", fg)]
 
 
 def _odd(found: Statistics) -> list[Row]:
@@ -90,9 +90,10 @@ def _numbers(found: Statistics) -> list[Row]:
             ("std", found.std),
         )
     ]
-    share = f"  {100 * found.zeros / found.elements:.1f} %" if found.elements else ""
-    rows.append(_pair("zeros", f"{found.zeros:,}{share}"))
-    return rows
+    zeros = _pair("zeros", f"{found.zeros:,}")
+    if found.zeros:
+        zeros.append(Run(f"  {100 * found.zeros / found.elements:.1f} %", LABEL))
+    return [*rows, zeros]
 
 
 def _strings(found: Statistics) -> list[Row]:

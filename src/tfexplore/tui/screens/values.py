@@ -141,14 +141,6 @@ class ValuesScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "ask('slice')", "Slice", id="values.slice", tooltip="Look at a part: 0, :, 3:10, :"),
         Binding("g", "ask('go to')", "Go to", id="values.go_to", tooltip="Go to an index: 3, 5"),
-        Binding("right_square_bracket", "step(1)", "Step", show=False, id="values.next", tooltip="The next index"),
-        Binding(
-            "left_square_bracket", "step(-1)", "Step back", show=False, id="values.before", tooltip="The index before"
-        ),
-        Binding("a", "axis", "Next axis", show=False, id="values.axis", tooltip="Step along another axis"),
-        Binding("r", "turn('rows')", "Rows", id="values.rows", tooltip="The next axis as the rows"),
-        Binding("c", "turn('columns')", "Columns", id="values.columns", tooltip="The next axis as the columns"),
-        Binding("t", "transpose", "Transpose", id="values.transpose", tooltip="Change rows and columns"),
         Binding("x", "panel('statistics')", "Statistics", id="values.statistics", tooltip="Of the whole tensor"),
         Binding("H", "panel('histogram')", "Histogram", id="values.histogram", tooltip="Of the whole tensor"),
         Binding(
@@ -158,13 +150,21 @@ class ValuesScreen(ModalScreen[None]):
             id="values.picture",
             tooltip="Filters, then the matrix by its means, then by its farthest values, then none",
         ),
-        Binding("enter", "panel('value')", "Whole value", show=False, id="values.value", tooltip="One value in full"),
+        Binding("escape", "escape", "Back", id="values.close", tooltip="Cancel what is being read, else go back"),
+        Binding("f1,question_mark", "app.help", "Help", id="values.help", tooltip="Every key of this screen"),
         Binding("e", "heat", "Heat", id="values.heat", tooltip="Colours behind the numbers, or none"),
+        Binding("t", "transpose", "Transpose", id="values.transpose", tooltip="Change rows and columns"),
+        Binding("r", "turn('rows')", "Rows", id="values.rows", tooltip="The next axis as the rows"),
+        Binding("c", "turn('columns')", "Columns", id="values.columns", tooltip="The next axis as the columns"),
+        Binding("right_square_bracket", "step(1)", "Step", show=False, id="values.next", tooltip="The next index"),
+        Binding(
+            "left_square_bracket", "step(-1)", "Step back", show=False, id="values.before", tooltip="The index before"
+        ),
+        Binding("a", "axis", "Next axis", show=False, id="values.axis", tooltip="Step along another axis"),
+        Binding("enter", "panel('value')", "Whole value", show=False, id="values.value", tooltip="One value in full"),
         Binding("number_sign", "hex", "Hex", show=False, id="values.hex", tooltip="The exact value in hexadecimal too"),
         Binding("y", "copy", "Copy", show=False, id="values.copy", tooltip="Copy the exact value"),
-        Binding("escape", "escape", "Back", id="values.close", tooltip="Cancel what is being read, else go back"),
-        Binding("v,q,backspace", "leave", "Back", show=False, id="values.leave", tooltip="Back to where you were"),
-        Binding("f1,question_mark", "app.help", "Help", id="values.help", tooltip="Every key of this screen"),
+        Binding("v,q,backspace", "leave", "Leave", show=False, id="values.leave", tooltip="Back to where you were"),
         Binding("ctrl+z", "app.suspend_process", "Suspend", show=False, id="values.suspend", tooltip="To the shell"),
         Binding("ctrl+q", "app.quit", "Quit", show=False, id="values.quit", tooltip="Leave the explorer"),
     ]
