@@ -10,6 +10,7 @@ import argparse
 import sys
 
 import first_frame
+import grid
 import import_time
 import large
 import open_all
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "open_all": open_all,
     "large": large,
     "text": text,
+    "grid": grid,
 }
 
 

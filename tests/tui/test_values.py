@@ -109,9 +109,8 @@ class Looking(Driver):
 
     async def type(self, key: str, written: str) -> None:
         await self.press(key)
-        field = self.screen.query_one(Input)
-        await self.until(lambda: field.has_focus)
-        field.value = written
+        await self.until(lambda: self.screen.query(Input) and self.screen.query_one(Input).has_focus)
+        self.screen.query_one(Input).value = written
         await self.keys("enter")
 
     def panel_lines(self) -> list[str]:
@@ -127,7 +126,7 @@ async def looking(
         driver.__class__ = Looking
         assert isinstance(driver, Looking)
         assert driver.session.model is not None
-        open_source(driver.app, driver.session.loader, source or find_tensor(driver.session.model, name))
+        await open_source(driver.app, driver.session.loader, source or find_tensor(driver.session.model, name))
         await driver.until(lambda: isinstance(driver.app.screen, ValuesScreen))
         await driver.pilot.pause()
         if source is None:
@@ -156,7 +155,6 @@ async def test_every_value_on_the_screen_is_numpys(bundle: Path, name: str, size
                 shown = values.cell(row, column).text
                 assert shown in line or "…" in line
                 count += 1
-        assert count == min(array.size, count)
         assert count or array.size == 0
         assert all(text.isprintable() for text in driver.lines)
         assert driver.lines[0].rstrip().endswith(("checksum good", "checksum unverified"))
@@ -454,7 +452,7 @@ async def test_a_missing_data_file_is_a_sentence(tmp_path: Path) -> None:
         assert driver.values.problem
         assert "model.data" in driver.text
         await driver.keys("x", "p", "enter")
-        await driver.keys("escape", "escape")
+        await driver.press("escape", "escape")
         await driver.until(lambda: not isinstance(driver.app.screen, ValuesScreen))
 
 

@@ -316,6 +316,14 @@ class Values:
 
     # -- reading --
 
+    def want_first(self, cells: int, rows: int) -> None:
+        """Wants what a screen of so many cells and rows will show first."""
+        self.resize(cells, rows)
+        if not self.view.is_empty:
+            for row in {0, min(self.rows, self.view.row_count) - 1}:
+                for column in {0, min(self.columns, self.view.column_count) - 1}:
+                    self.cell(row, column)
+
     @property
     def has_wanted(self) -> bool:
         """Whether something was to be drawn that has not been read."""

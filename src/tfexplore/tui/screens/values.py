@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -30,7 +31,9 @@ from tfexplore.tui.widgets.value_grid import ValueGrid
 if TYPE_CHECKING:
     from tfexplore.core.tensor_source import TensorSource
 
-SLICE, GO_TO = "slice", "go to"
+SLICE = "slice"
+# For so many seconds the first values are waited for before the screen is drawn.
+_PATIENCE = 0.03
 
 
 class _Line(Widget):
@@ -182,19 +185,13 @@ class ValuesScreen(ModalScreen[None]):
         yield _Axes(self, id="value-axes")
         with Container(id="value-panes"):
             yield ValueGrid(self.values, id="value-grid")
-            yield PanelView(self, id="value-panel")
         yield _Exact(self, id="value-exact")
-        yield Input(compact=True, select_on_focus=True, id="value-input")
         yield KeyBar(id="value-keys")
 
     def on_mount(self) -> None:
         """Takes the theme's colours."""
         self._take_theme()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
-        field = self.query_one(Input)
-        field.cursor_blink = False
-        field.display = False
-        self.query_one(PanelView).display = False
         self.query_one(ValueGrid).focus()
 
     def _take_theme(self) -> None:
@@ -212,14 +209,21 @@ class ValuesScreen(ModalScreen[None]):
             return
         self.query_one(ValueGrid).update_cells()
         self._draw_lines()
-        panel = self.query_one(PanelView)
-        shown = self.panel.kind is not Kind.NONE
-        panel.display = shown
-        panel.set_class(self.panel.kind in (Kind.PICTURE, Kind.HISTOGRAM), "-picture")
-        if shown:
-            panel.update_rows()
+        view = self._panel_view()
+        if view is not None:
+            view.display = self.panel.kind is not Kind.NONE
+            view.set_class(self.panel.kind in (Kind.PICTURE, Kind.HISTOGRAM), "-picture")
+            view.update_rows()
             if self.panel.is_wanting:
                 self.load_panel()
+
+    def _panel_view(self) -> PanelView | None:
+        """What the panel is drawn in, made when it is needed first; None before."""
+        found = self.query(PanelView)
+        if not found and self.panel.kind is not Kind.NONE:
+            # What it draws is read once it has its room.
+            self.query_one("#value-panes").mount(PanelView(self, id="value-panel"))
+        return found.first() if found else None
 
     def _draw_lines(self) -> None:
         for line in self.query(_Line):
@@ -234,8 +238,9 @@ class ValuesScreen(ModalScreen[None]):
     @on(ValueGrid.Moved)
     def _moved(self) -> None:
         self.query_one(_Exact).refresh()
-        if self.panel.kind is Kind.VALUE:
-            self.query_one(PanelView).update_rows()
+        view = self._panel_view()
+        if self.panel.kind is Kind.VALUE and view is not None:
+            view.update_rows()
         elif self.panel.kind is Kind.PICTURE and self.panel.is_wanting:
             self.load_panel()
 
@@ -265,12 +270,20 @@ class ValuesScreen(ModalScreen[None]):
 
     def action_ask(self, what: str) -> None:
         """Asks for a slice or an index, in the line of the exact value."""
+        if self.asking:
+            return
         self.asking = what
-        values, field = self.values, self.query_one(Input)
-        field.placeholder = "0, :, 3:10, :" if what == SLICE else "an index like 3, 5"
-        field.value = values.view.spec[1:-1] if what == SLICE else ""
-        self.query_one(_Exact).display = False
-        field.display = True
+        exact = self.query_one(_Exact)
+        field = Input(
+            self.values.view.spec[1:-1] if what == SLICE else "",
+            placeholder="0, :, 3:10, :" if what == SLICE else "an index like 3, 5",
+            compact=True,
+            select_on_focus=True,
+            id="value-input",
+        )
+        field.cursor_blink = False
+        exact.display = False
+        self.mount(field, after=exact)
         field.focus()
 
     @on(Input.Submitted)
@@ -283,9 +296,9 @@ class ValuesScreen(ModalScreen[None]):
 
     def _stop_asking(self) -> None:
         self.asking = ""
-        self.query_one(Input).display = False
         self.query_one(_Exact).display = True
         self.query_one(ValueGrid).focus()
+        self.query(Input).remove()
 
     def action_step(self, by: int) -> None:
         """Moves along the axis that steps."""
@@ -342,9 +355,14 @@ class ValuesScreen(ModalScreen[None]):
         self.dismiss()
 
 
-def open_source(app: App[None], loader: Loader, source: TensorSource, name: str = "") -> None:
+async def open_source(app: App[None], loader: Loader, source: TensorSource, name: str = "") -> None:
     """Shows the values of a tensor, under its own name or another."""
-    app.push_screen(ValuesScreen(source, loader, name))
+    screen = ValuesScreen(source, loader, name)
+    # The first page is nearly always there at once: then nothing has to be drawn twice.
+    screen.values.want_first(app.size.width, app.size.height)
+    reading = asyncio.ensure_future(screen.values.read_wanted())
+    await asyncio.wait({reading}, timeout=_PATIENCE)
+    await app.push_screen(screen)
 
 
 async def open_values(app: App[None], loader: Loader, *subjects: Subject) -> None:
@@ -370,4 +388,4 @@ async def open_values(app: App[None], loader: Loader, *subjects: Subject) -> Non
         app.notify("It has no values: variables, checkpoint keys and constants have.", markup=False, timeout=4)
         return
     source, subject = found
-    open_source(app, loader, source, subject.variable.name if isinstance(subject, VariableSubject) else "")
+    await open_source(app, loader, source, subject.variable.name if isinstance(subject, VariableSubject) else "")

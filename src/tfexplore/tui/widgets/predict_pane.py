@@ -145,7 +145,8 @@ class PredictPane(Container):
         message.stop()
         self.action_values()
 
-    def action_values(self) -> None:
+    @work(exclusive=True, group="values", description="opening the values of an output")
+    async def action_values(self) -> None:
         """Shows the values of the output under the cursor, of the run that is looked at."""
         from tfexplore.core.tensor_source import ArraySource
         from tfexplore.tui.screens.values import open_source
@@ -158,7 +159,7 @@ class PredictPane(Container):
         by_label = {text.label(output.name): output for output in outputs}
         pane = self.query_one(ResultPane)
         output = next((by_label[label] for label in pane.labels_above() if label in by_label), outputs[0])
-        open_source(self.app, self.predict.result.loader, ArraySource(output.name, output.array))
+        await open_source(self.app, self.predict.result.loader, ArraySource(output.name, output.array))
 
     # -- what is called --
 

@@ -82,6 +82,7 @@ class ValueGrid(Widget, can_focus=True):
         self.values = values
         self.ramp: Ramp | None = None
         self._asking = False
+        self._pieces: dict[str, Style] = {}
 
     def on_mount(self) -> None:
         """Shows what it is a grid of."""
@@ -141,8 +142,17 @@ class ValueGrid(Widget, can_focus=True):
 
     def _piece(self, name: str) -> Style:
         """A style without a background of its own."""
-        full = self.get_component_rich_style(name)
-        return Style(color=full.color, bold=full.bold, dim=full.dim, italic=full.italic, reverse=full.reverse)
+        found = self._pieces.get(name)
+        if found is None:
+            full = self.get_component_rich_style(name)
+            found = Style(color=full.color, bold=full.bold, dim=full.dim, italic=full.italic, reverse=full.reverse)
+            self._pieces[name] = found
+        return found
+
+    def notify_style_update(self) -> None:
+        """Forgets the looks of another theme."""
+        self._pieces.clear()
+        super().notify_style_update()
 
     def _columns(self) -> range:
         values = self.values
