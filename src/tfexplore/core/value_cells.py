@@ -153,6 +153,18 @@ def widest_cell(array: Array, seen: tuple[float, float] | None, look: Look) -> i
     return part
 
 
+def widest_text(array: Array, most: int) -> int:
+    """A width in which each string of an array fits, up to `most` cells; 0 where it holds numbers."""
+    if kind_of(array) != "object":
+        return 0
+    look, widest = Look(), 1
+    for value in array.flat:
+        widest = max(widest, text.width(cell(value, look)))
+        if widest >= most:
+            return most
+    return widest
+
+
 def state(value: Any) -> str:
     """NAN, INF, ZERO or PLAIN: what the eye should find without reading."""
     kind = _kind(value)

@@ -165,6 +165,9 @@ class Panel:
 
         self.spread = await self._run(second, STATISTICS_CHANNEL)
         self._has_spread = not self.problem
+        if self.spread is not None:
+            percentiles = self.spread.percentiles
+            self.values.learn_typical(percentiles[1], percentiles[99])
         self._tell()
 
     async def _load_picture(self) -> None:

@@ -7,7 +7,9 @@ from tfexplore.core.pictures import BAD, LABEL, LEVELS, Row, Run
 from tfexplore.core.statistics import MAGNITUDES, STRINGS, Distribution, Statistics
 
 _PLAIN = LEVELS - 1
-_LEAST_BARS = 4
+# Lines from which on each figure has one of its own, and the cells that a column takes where it has not.
+_HIGH, _COLUMN = 20, 36
+_LEAST_BARS = 3
 _MOST_BARS = 12
 
 
@@ -32,18 +34,31 @@ def statistics_rows(
         if spread is None:
             return [_said(waiting or "No finite values to count.")]
         return pictures.histogram(spread.counts, spread.low, spread.high, cells, lines, ascii_only=ascii_only)
-    rows = _odd(found)
-    rows += _strings(found) if found.of == STRINGS else _numbers(found)
+    numbers = _strings(found) if found.of == STRINGS else _numbers(found)
+    rows = [*_odd(found), *_beside(numbers, cells, lines)]
     if spread is None:
         return [*rows, [], _said(waiting)] if waiting else rows
     percentiles = _percentiles(spread, cells, lines)
-    room = lines - len(rows) - len(percentiles) - 1
-    if room >= _LEAST_BARS:
-        bars = pictures.histogram(
-            spread.counts, spread.low, spread.high, cells, min(room, _MOST_BARS), ascii_only=ascii_only
-        )
-        rows += [[], *bars]
+    room = lines - len(rows) - len(percentiles)
+    blank: list[Row] = [[]] if room > _LEAST_BARS + 1 else []
+    height = min(room - len(blank), _MOST_BARS)
+    if height >= _LEAST_BARS:
+        bars = pictures.histogram(spread.counts, spread.low, spread.high, cells, height, ascii_only=ascii_only)
+        rows += [*blank, *bars]
     return [*rows, *percentiles]
+
+
+def _beside(rows: list[Row], cells: int, lines: int) -> list[Row]:
+    """Pairs below each other, or where there is little height two beside each other."""
+    if lines >= _HIGH or cells < 2 * _COLUMN:
+        return rows
+    half = -(-len(rows) // 2)
+    joined = []
+    for number, row in enumerate(rows[:half]):
+        used = sum(text.width(run.text) for run in row)
+        other = rows[half + number] if half + number < len(rows) else []
+        joined.append([*row, Run(" " * max(1, _COLUMN - used)), *other])
+    return joined
 
 
 def _said(sentence: str) -> Row:
@@ -114,7 +129,7 @@ def _strings(found: Statistics) -> list[Row]:
 def _percentiles(spread: Distribution, cells: int, lines: int) -> list[Row]:
     """Each on a line of its own where there is room, else the middle ones beside each other."""
     about = f"each ± {spread.error:.2g}" if spread.error else ""
-    if lines >= 20:
+    if lines >= _HIGH:
         rows = [_pair(f"{percent} %", f"{value:.6g}") for percent, value in spread.percentiles.items()]
         return [[], *rows, *([_said(about)] if about else [])]
     shown = "  ".join(f"{percent}% {value:.3g}" for percent, value in spread.percentiles.items())

@@ -34,7 +34,7 @@ PAGES = "values"
 HEAT = 8
 _MAX_PAGES = 96
 _GAP = 2
-_MAX_STRING = 24
+_MAX_STRING = 32
 _WIDTHS = {"bool": 5, "int8": 4, "uint8": 3, "int16": 6, "uint16": 5, "int4": 2, "uint4": 2, "string": _MAX_STRING}
 _WIDTH = 9
 
@@ -91,6 +91,7 @@ class Values:
         self.problem = ""
         self.extremes: tuple[float, float] | None = None
         self.typical: tuple[float, float] | None = None
+        self._is_typical_of_all = False
         self.look = Look()
         self.width = _WIDTHS.get(self.dtype, _WIDTH)
         self._cells = 80
@@ -342,7 +343,9 @@ class Values:
             for _, page in wanted:
                 try:
                     array = source.read(*view.box(page), context.cancel).array
-                    found.append((view.arrange(array), extremes(array), typical(array)))
+                    found.append(
+                        (view.arrange(array), extremes(array), typical(array), widest_text(array, _MAX_STRING))
+                    )
                 except ModelError as error:
                     found.append(error)
             return found
@@ -358,17 +361,22 @@ class Values:
                 self._pages[where] = found
                 self.problem = text.visible(str(found))
                 continue
-            self._pages[where], seen, often = found
+            self._pages[where], seen, often, widest = found
             self._learn(seen)
-            self.typical = _wider(self.typical, often)
-            self._measure(self._pages[where], seen)
+            if not self._is_typical_of_all:
+                self.typical = _wider(self.typical, often)
+            self._measure(widest or widest_cell(self._pages[where], seen, self.look))
         while len(self._pages) > _MAX_PAGES:
             self._pages.popitem(last=False)
         self.tell()
 
-    def learn_extremes(self, low: float, high: float) -> None:
-        """Takes the least and the greatest finite value of the whole tensor."""
-        self._learn((low, high))
+    def cancel(self) -> None:
+        """Gives up what is being read."""
+        self.loader.tasks.cancel(PAGES)
+
+    def learn_typical(self, low: float, high: float) -> None:
+        """Takes the range that most values of the whole tensor lie in; what is read later does not change it."""
+        self.typical, self._is_typical_of_all = (low, high), True
 
     def _learn(self, seen: tuple[float, float] | None) -> None:
         if seen is None:
@@ -379,10 +387,9 @@ class Values:
             self.look = look_for(self.source.dtype, seen)
         self.extremes = _wider(known, seen)
 
-    def _measure(self, array: Any, seen: tuple[float, float] | None) -> None:
+    def _measure(self, widest: int) -> None:
         """Makes the columns as wide as what has been read; never narrower again while one scrolls."""
-        widest = widest_cell(array, seen, self.look)
-        if not self.is_text and (widest > self.width or len(self._pages) == 1):
+        if widest > self.width or len(self._pages) == 1:
             self.width = max(widest, 1)
             self._fit()
 

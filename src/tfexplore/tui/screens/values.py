@@ -347,11 +347,12 @@ class ValuesScreen(ModalScreen[None]):
             self.values.problem = ""
             self.draw()
         elif not self.panel.cancel():
-            self.dismiss()
+            self.action_leave()
 
     def action_leave(self) -> None:
-        """Goes back."""
+        """Goes back; nothing is read any more."""
         self.panel.cancel()
+        self.values.cancel()
         self.dismiss()
 
 
