@@ -473,7 +473,7 @@ async def test_outputs_open_in_the_values_grid(model: Path) -> None:
         await tab.press("v")
         await tab.until(lambda: tab.app._notifications)
         assert not isinstance(tab.app.screen, ValuesScreen)
-        await tab.write("x", "[1.5, 2.5, 4]")
+        await tab.write("x", "[[1.5, 2.5, 4]]")
         run = await tab.run()
         output = run.answer.outputs[0]
         tab.app.query_one("#result").focus()

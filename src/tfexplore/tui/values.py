@@ -19,6 +19,7 @@ from tfexplore.core.value_cells import (
     state,
     typical,
     widest_cell,
+    widest_text,
 )
 from tfexplore.core.value_grid import FOLDS, Page, View, parse_place, whole
 from tfexplore.errors import Cancelled, ModelError, UsageError
