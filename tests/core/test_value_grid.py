@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfexplore.core import value_page
 from tfexplore.core.tensor_source import ArraySource
-from tfexplore.core.value_grid import FOLDED_PAGE, PAGE_COLUMNS, PAGE_ROWS, View, parse_place, whole
-from tfexplore.errors import UsageError
+from tfexplore.core.value_grid import FOLDED_PAGE, PAGE_COLUMNS, PAGE_ROWS, Page, View, parse_place, whole
+from tfexplore.core.value_page import read_page
+from tfexplore.errors import UnsupportedError, UsageError
 
 SHAPES = st.lists(st.integers(0, 4), max_size=6).map(tuple)
 
@@ -180,3 +182,45 @@ def test_places() -> None:
             parse_place(written, (5, 6), (0, 0))
     with pytest.raises(UsageError):
         parse_place("0", (), ())
+
+
+class Limited(ArraySource):
+    """Strings of which so many bytes can be read at once."""
+
+    most = 1000
+
+    def read(self, starts: Any = None, counts: Any = None, cancel: Any = None) -> Any:
+        found = super().read(starts, counts, cancel)
+        if sum(map(len, found.array.flat)) > self.most:
+            raise UnsupportedError("too large")
+        return found
+
+
+@given(st.lists(st.sampled_from([0, 3, 200, 999, 1001, 5000]), min_size=1, max_size=60), st.integers(1, 3))
+def test_strings_that_are_too_much_together_are_read_one_by_one(lengths: list[int], columns: int) -> None:
+    lengths = lengths[: len(lengths) // columns * columns] or lengths[:1] * columns
+    array = np.empty(len(lengths), object)
+    array[:] = [b"x" * length for length in lengths]
+    array = array.reshape(-1, columns) if columns > 1 else array
+    view = whole(array.shape)
+    try:
+        page = read_page(Limited("s", array), view, Page(0, 0))
+    except UnsupportedError:
+        assert lengths == [lengths[0]]
+        assert lengths[0] > 1000
+        return
+    for value, length in zip(page.flat, view.arrange(array).flat, strict=True):
+        if len(length) > 1000:
+            assert isinstance(value, UnsupportedError)
+        else:
+            assert value == length
+
+
+def test_strings_of_a_page_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(value_page, "MAX_READ", 3000)
+    array = np.empty(64, object)
+    array[:] = [b"x" * 900] * 64
+    page = read_page(Limited("s", array), whole((64,)), Page(0, 0))
+    got = [value for value in page.flat if isinstance(value, bytes)]
+    assert 0 < len(got) < 6
+    assert isinstance(page[-1, 0], UnsupportedError)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import text
 from tfexplore.core.values import format_value
+from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def widest_text(array: Array, most: int) -> int:
         return 0
     look, widest = Look(), 1
     for value in array.flat:
-        widest = max(widest, text.width(cell(value, look)))
+        if not isinstance(value, ModelError):
+            widest = max(widest, text.width(cell(value, look)))
         if widest >= most:
             return most
     return widest

@@ -22,6 +22,7 @@ from tfexplore.core.value_cells import (
     widest_text,
 )
 from tfexplore.core.value_grid import FOLDS, Page, View, parse_place, whole
+from tfexplore.core.value_page import read_page, size_of
 from tfexplore.errors import Cancelled, ModelError, UsageError
 from tfexplore.formats import dtypes
 from tfexplore.loader import Loader
@@ -34,6 +35,8 @@ PAGES = "values"
 # Levels of the heat behind the numbers.
 HEAT = 8
 _MAX_PAGES = 96
+# Bytes of the pages that are kept.
+_MAX_KEPT = 64 << 20
 _GAP = 2
 _MAX_STRING = 32
 _WIDTHS = {"bool": 5, "int8": 4, "uint8": 3, "int16": 6, "uint16": 5, "int4": 2, "uint4": 2, "string": _MAX_STRING}
@@ -97,6 +100,7 @@ class Values:
         self.width = _WIDTHS.get(self.dtype, _WIDTH)
         self._cells = 80
         self._pages: OrderedDict[Where, Any] = OrderedDict()
+        self._sizes: dict[Where, int] = {}
         self._wanted: dict[Where, None] = {}
         self._reading: set[Where] = set()
 
@@ -182,12 +186,21 @@ class Values:
             if where not in self._reading:
                 self._wanted[where] = None
             return None
-        return found if isinstance(found, ModelError) else (found[down, right],)
+        if isinstance(found, ModelError):
+            return found
+        value = found[down, right]
+        return value if isinstance(value, ModelError) else (value,)
 
     def value(self) -> tuple[Any] | None:
         """The value under the cursor, in a tuple of its own; None where it has not been read."""
         found = self._value(self.row, self.column) if self.view.exists(self.row, self.column) else None
         return None if isinstance(found, ModelError) else found
+
+    @property
+    def reason(self) -> str:
+        """Why the value under the cursor cannot be shown; empty where it can, or has not been read."""
+        found = self._value(self.row, self.column) if self.view.exists(self.row, self.column) else None
+        return text.visible(str(found)) if isinstance(found, ModelError) else ""
 
     @property
     def place(self) -> tuple[int, ...] | None:
@@ -343,12 +356,11 @@ class Values:
             found: list[Any] = []
             for _, page in wanted:
                 try:
-                    array = source.read(*view.box(page), context.cancel).array
-                    found.append(
-                        (view.arrange(array), extremes(array), typical(array), widest_text(array, _MAX_STRING))
-                    )
+                    array = read_page(source, view, page, context.cancel)
+                    widest = widest_text(array, _MAX_STRING)
+                    found.append((array, extremes(array), typical(array), widest, size_of(array)))
                 except ModelError as error:
-                    found.append(error)
+                    found.append(error.without_traceback())
             return found
 
         try:
@@ -362,13 +374,16 @@ class Values:
                 self._pages[where] = found
                 self.problem = text.visible(str(found))
                 continue
-            self._pages[where], seen, often, widest = found
+            self._pages[where], seen, often, widest, self._sizes[where] = found
             self._learn(seen)
             if not self._is_typical_of_all:
                 self.typical = _wider(self.typical, often)
             self._measure(widest or widest_cell(self._pages[where], seen, self.look))
-        while len(self._pages) > _MAX_PAGES:
-            self._pages.popitem(last=False)
+        # What was read last is on the screen.
+        while len(self._pages) > _MAX_PAGES or (
+            len(self._pages) > len(wanted) and sum(self._sizes.values()) > _MAX_KEPT
+        ):
+            self._sizes.pop(self._pages.popitem(last=False)[0], None)
         self.tell()
 
     def cancel(self) -> None:

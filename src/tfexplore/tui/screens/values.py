@@ -100,7 +100,7 @@ class _Exact(_Line):
         where = f"[{', '.join(map(str, place))}]"
         bad = "  checksum bad" if values.checksum == "bad" else ""
         room = max(1, cells - text.width(where) - 3 - text.width(bad))
-        written = values.exact or text.ELLIPSIS
+        written = values.exact or values.reason or text.ELLIPSIS
         if text.width(written) > room:
             written = text.take(written, room - 1) + text.ELLIPSIS
         return Content.assemble((where, "$text-muted"), " = ", (written, "bold"), (bad, "bold $error"))
