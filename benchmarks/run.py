@@ -19,6 +19,7 @@ import report
 import scan
 import search
 import show
+import stats
 import text
 from measure import Unmeasured
 
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "large": large,
     "text": text,
     "grid": grid,
+    "stats": stats,
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 from textual.widgets import Input
 
 from formats.table_writer import strings, write_bundle
+from tfexplore.core.pictures import ASCII, SHADE
 from tfexplore.core.tensor_source import ArraySource, find_tensor
 from tfexplore.core.value_cells import exact
 from tfexplore.formats.bundle_values import TensorValue
@@ -561,3 +562,45 @@ async def test_help_names_every_key(bundle: Path) -> None:
             assert words in driver.text
         await driver.press("escape")
         await driver.until(lambda: isinstance(driver.app.screen, ValuesScreen))
+
+
+# -- poor terminals --
+
+
+async def test_without_colours_characters_tell_the_levels(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with looking(bundle, "matrix", (120, 40)) as driver:
+        assert driver.panel.mode == SHADE
+        await driver.keys("p")
+        picture = "".join(driver.panel_lines())
+        assert {"░", "▒", "▓"} <= set(picture)
+        assert "▀" not in picture
+        # The cursor is seen without a colour.
+        cell = next(s for s in driver.grid.render_line(1) if driver.values.cell(0, 0).text in s.text)
+        assert cell.style is not None
+        assert cell.style.reverse
+
+
+async def test_ascii_pictures(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfexplore.tui.screens.values.is_ascii", lambda: True)
+    async with looking(bundle, "matrix", (120, 40)) as driver:
+        assert driver.panel.mode == ASCII
+        for key in ("p", "H"):
+            await driver.keys(key)
+            await driver.until(lambda: driver.panel.progress is None)
+            await driver.read()
+            assert "".join(driver.panel_lines()).strip()
+            assert "".join(driver.panel_lines()).isascii()
+
+
+async def test_another_theme_and_another_size(bundle: Path) -> None:
+    async with looking(bundle, "matrix", (120, 40)) as driver:
+        await driver.keys("p")
+        before = driver.screen.ramp
+        driver.app.theme = "textual-light"
+        await driver.until(lambda: driver.screen.ramp is not before)
+        for size in ((80, 24), (60, 15), (40, 10), (20, 6), (200, 60)):
+            await driver.pilot.resize_terminal(*size)
+            await driver.read()
+            assert driver.values.rows >= 1
+        assert driver.values.columns > 5

@@ -7,6 +7,7 @@ Golub and LeVeque do (1979), which neither cancels nor overflows where the value
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,12 +49,19 @@ class Part(NamedTuple):
 EMPTY = Part(0, math.inf, -math.inf, 0.0, 0.0, 0)
 
 
-class Scratch:
-    """Memory that one thread uses again for every block."""
+class Scratch(threading.local):
+    """Memory that each thread uses again for every block: fresh memory costs more than what is done with it."""
 
     def __init__(self) -> None:
+        self._room: Array = np.empty(0, np.uint8)
         self._wide: Array = np.empty(0)
         self._flags: Array = np.empty(0, np.bool_)
+
+    def room(self, size: int) -> Array:
+        """So many bytes; what was given before is written over."""
+        if len(self._room) < size:
+            self._room = np.empty(size, np.uint8)
+        return self._room[:size]
 
     def wide(self, values: Array) -> Array:
         """The values in float64."""
@@ -72,6 +80,9 @@ class Scratch:
         return int(np.count_nonzero(found))
 
 
+SCRATCH = Scratch()
+
+
 def plain(values: Array) -> Array:
     """Values in a type that numpy computes with fast; complex numbers become their magnitudes."""
     dtype = values.dtype
@@ -85,7 +96,7 @@ def plain(values: Array) -> Array:
     return values.astype(np.int8 if "int" in dtype.name else np.float32)
 
 
-def of_block(values: Array, scratch: Scratch) -> Part:
+def of_block(values: Array) -> Part:
     """Statistics of a flat block of numbers; complex ones by their magnitudes."""
     if not values.size:
         return EMPTY
@@ -93,27 +104,27 @@ def of_block(values: Array, scratch: Scratch) -> Part:
         plain_values = plain(values)
         if plain_values.dtype.kind in "iu":
             low, high = int(plain_values.min()), int(plain_values.max())
-            return _finite(plain_values, low, high, scratch)
+            return _finite(plain_values, low, high)
         least, most = float(np.minimum.reduce(plain_values)), float(np.maximum.reduce(plain_values))
         # Both pass a NaN on, and an infinity is the least or the greatest.
         if math.isfinite(least) and math.isfinite(most):
-            return _finite(plain_values, least, most, scratch)
+            return _finite(plain_values, least, most)
         nan = int(np.count_nonzero(np.isnan(plain_values)))
         positive = int(np.count_nonzero(plain_values == np.inf))
         negative = int(np.count_nonzero(plain_values == -np.inf))
         finite = plain_values[np.isfinite(plain_values)]
         found = EMPTY
         if finite.size:
-            found = _finite(finite, float(finite.min()), float(finite.max()), scratch)
+            found = _finite(finite, float(finite.min()), float(finite.max()))
         return found._replace(nan=nan, positive_inf=positive, negative_inf=negative)
 
 
-def _finite(values: Array, low: int | float, high: int | float, scratch: Scratch) -> Part:
+def _finite(values: Array, low: int | float, high: int | float) -> Part:
     count = len(values)
-    zeros = scratch.zeros(values) if low <= 0 <= high else 0
+    zeros = SCRATCH.zeros(values) if low <= 0 <= high else 0
     if low == high:
         return Part(count, low, high, float(low), 0.0, zeros)
-    wide = scratch.wide(values)
+    wide = SCRATCH.wide(values)
     scale = 1.0
     if not _SMALL <= max(abs(low), abs(high)) <= _LARGE:
         scale = _scale(low, high)
@@ -168,7 +179,7 @@ def joined(one: Part, other: Part) -> Part:
         return Part(kept.finite, kept.low, kept.high, kept.mean, kept.std, *counts)
     count = one.finite + other.finite
     share, rest = other.finite / count, one.finite / count
-    if max(abs(one.mean), abs(other.mean)) < _LARGE:
+    if (one.mean < 0) == (other.mean < 0) or max(abs(one.mean), abs(other.mean)) < _LARGE:
         mean = one.mean + (other.mean - one.mean) * share
     else:  # the difference might overflow
         mean = one.mean * rest + other.mean * share
@@ -243,7 +254,7 @@ class Bins:
         span = self.high * self._scale - self._first
         self._factor = count / span if span > 0 else 0.0
 
-    def add(self, values: Array, scratch: Scratch) -> None:
+    def add(self, values: Array) -> None:
         """Counts a flat block; what is not finite is left out."""
         with np.errstate(all="ignore"):
             numbers = plain(values)
@@ -251,7 +262,7 @@ class Bins:
                 finite = np.isfinite(numbers)
                 if not finite.all():
                     numbers = numbers[finite]
-            places = scratch.wide(numbers)
+            places = SCRATCH.wide(numbers)
             places *= self._scale
             places -= self._first
             places *= self._factor

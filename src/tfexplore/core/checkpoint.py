@@ -200,6 +200,7 @@ class Checkpoint:
         key: str,
         cancel: threading.Event | None = None,
         progress: Callable[[int, int], None] | None = None,
+        room: Callable[[int], Array] | None = None,
     ) -> Generator[Array, None, Checksum]:
         """All values of a key in flat pieces, in C order; see `Bundle.stream`. Returns what its checksum says.
 
@@ -209,7 +210,7 @@ class Checkpoint:
         """
         bundle = self.bundle
         try:
-            checksum = yield from bundle.stream(bundle.entry(key), cancel, progress)
+            checksum = yield from bundle.stream(bundle.entry(key), cancel, progress, room)
         except (CorruptError, NotFoundError) as error:
             if not self._was_replaced(cancel):
                 raise

@@ -9,6 +9,7 @@ from tfexplore.core import text
 from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
 from tfexplore.core.detail_files import definition_blocks
 from tfexplore.core.detail_stored import INFERRED, slot_blocks, stored_blocks
+from tfexplore.core.detail_values import statistics_block
 from tfexplore.core.feature_spec import default_text, input_specs
 from tfexplore.core.functions import Function
 from tfexplore.core.graph import Consumer, Graph, Input, Tensor
@@ -34,6 +35,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import notes
+from tfexplore.core.tensor_source import const_source
 from tfexplore.core.variables import Variable
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
@@ -178,9 +180,19 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
         *(block("variables", variables) if len(variables) > _FEW else []),
         *(block("calls", links) if len(links) > MAX_LISTED_CALLS else []),
         *definition_blocks(owner, found.name, subject.function, cancel),
+        *_constant(subject, cancel),
         *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
     ]
     return Detail(text.label(found.name), "Node", tuple(blocks))
+
+
+def _constant(subject: NodeSubject, cancel: Cancel) -> list[Block]:
+    """Statistics of a Const node; its value is among the attributes."""
+    try:
+        source = const_source(subject)
+    except ModelError:  # the attribute says so
+        return []
+    return [] if source is None else statistics_block(source, cancel)
 
 
 def op(subject: OpSubject, cancel: Cancel) -> Detail:
@@ -350,16 +362,16 @@ def variable(subject: VariableSubject, cancel: Cancel) -> Detail:
         lines.append(fact("key", "none: the checkpoint holds no value for it"))
     else:
         lines.append(fact("key", found.key, KeySubject(owner.checkpoint, found.key, owner)))
-    blocks = [*_stored(owner, found), *_slots(owner, found)]
+    blocks = [*_stored(owner, found, cancel), *_slots(owner, found)]
     blocks += block("captured by", (fact("function", name, FunctionSubject(owner, name)) for name in found.functions))
     return Detail(text.label(found.name), "Variable", (Block("", tuple(lines)), *blocks))
 
 
-def _stored(owner: MetaGraph, found: Variable) -> list[Block]:
+def _stored(owner: MetaGraph, found: Variable, cancel: Cancel) -> list[Block]:
     if owner.checkpoint is None or found.key is None:
         return []
     try:
-        return stored_blocks(owner.checkpoint, found.key)
+        return stored_blocks(owner.checkpoint, found.key, cancel)
     except ModelError as error:
         return [Block("value", (Line("", text.visible(str(error))),))]
 

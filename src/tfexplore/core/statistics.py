@@ -121,6 +121,14 @@ def statistics(
     return _kept(source, "statistics", lambda: _statistics(source, cancel, progress, threads))
 
 
+def known_statistics(source: TensorSource) -> Statistics | None:
+    """The statistics of a tensor where they have been taken, and its files are still what they were."""
+    if not isinstance(source, KeySource):
+        return None
+    found: Statistics | None = source.checkpoint.kept.get(source.checkpoint.bundle, "statistics", source.key)
+    return found
+
+
 def distribution(
     source: TensorSource,
     known: Statistics,
@@ -228,7 +236,7 @@ def _statistics(
 
     check_cancel(cancel)
     base = dtypes.base(source.dtype)
-    pieces = source.pieces(cancel, progress)
+    pieces = source.pieces(cancel, progress, block_statistics.SCRATCH.room)
     elements = _elements(source)
     if base == dtypes.VARIANT:
         for _ in pieces:
@@ -241,11 +249,7 @@ def _statistics(
     def take(part: Part) -> None:
         total[0] = block_statistics.joined(total[0], part)
 
-    def worker() -> Callable[[np.ndarray], Part]:
-        scratch = block_statistics.Scratch()
-        return lambda piece: block_statistics.of_block(piece, scratch)
-
-    _Shared(pieces, take).run(worker, _threads(source, threads))
+    _Shared(pieces, take).run(lambda: block_statistics.of_block, _threads(source, threads))
     part = total[0]
     of = MAGNITUDES if dtypes.name(base).startswith("complex") else VALUES
     some = part.finite > 0
@@ -291,15 +295,14 @@ def _distribution(
     assert low is not None
     assert high is not None
     check_cancel(cancel)
-    pieces = source.pieces(cancel, progress)
     if known.elements <= EXACT:
-        return _exact(pieces, float(low), float(high))
+        return _exact(source.pieces(cancel, progress), float(low), float(high))
+    pieces = source.pieces(cancel, progress, block_statistics.SCRATCH.room)
     made: list[block_statistics.Bins] = []
 
     def worker() -> Callable[[np.ndarray], None]:
-        scratch, bins = block_statistics.Scratch(), block_statistics.Bins(low, high, _PARTS)
-        made.append(bins)
-        return lambda piece: bins.add(piece, scratch)
+        made.append(block_statistics.Bins(low, high, _PARTS))
+        return made[-1].add
 
     _Shared(pieces, lambda _: None).run(worker, _threads(source, threads))
     bins = made[0]
@@ -325,8 +328,8 @@ def _exact(pieces: Iterator[np.ndarray], low: float, high: float) -> Distributio
             rank = (len(values) - 1) * percent / 100
             place = int(rank)
             share = rank - place
-            after = values[min(place + 1, len(values) - 1)]
-            percentiles[percent] = float(values[place] * (1 - share) + after * share)
+            before, after = values[place], values[min(place + 1, len(values) - 1)]
+            percentiles[percent] = float(before if before == after else before * (1 - share) + after * share)
         bins = block_statistics.Bins(low, high, BINS)
-        bins.add(values, block_statistics.Scratch())
+        bins.add(values)
     return Distribution(percentiles, 0.0, low, high, tuple(bins.counts.tolist()))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tfexplore.formats.bundle_values import Checksum, TensorValue
 
 Progress = Callable[[int, int], None]
+Room = Callable[[int], "np.ndarray"]
 
 # The most bytes that one `read` may take in memory.
 MAX_READ = 64 << 20
@@ -75,13 +76,20 @@ class TensorSource(Protocol):
         """
         ...
 
-    def pieces(self, cancel: threading.Event | None = None, progress: Progress | None = None) -> Iterator[np.ndarray]:
+    def pieces(
+        self,
+        cancel: threading.Event | None = None,
+        progress: Progress | None = None,
+        room: Room | None = None,
+    ) -> Iterator[np.ndarray]:
         """All values in flat pieces of at most 8 MiB (but for one long string), in C order.
 
         When the last has been taken, `checksum` tells what the stored checksum says.
 
         Args:
             progress: called with the bytes done and the bytes in all.
+            room: gives memory (uint8) for so many bytes of a piece, called in the thread that takes the piece; what it
+                gave before may be written over. Without it each piece has its own.
 
         Raises:
             ModelError: the values cannot be read; ChangedError: the files were replaced meanwhile, begin again.
@@ -115,8 +123,13 @@ class KeySource:
     ) -> TensorValue:
         return self.checkpoint.read(self.key, starts, counts, limit=MAX_READ, cancel=cancel)
 
-    def pieces(self, cancel: threading.Event | None = None, progress: Progress | None = None) -> Iterator[np.ndarray]:
-        yield from self.checkpoint.stream(self.key, cancel, progress)
+    def pieces(
+        self,
+        cancel: threading.Event | None = None,
+        progress: Progress | None = None,
+        room: Room | None = None,
+    ) -> Iterator[np.ndarray]:
+        yield from self.checkpoint.stream(self.key, cancel, progress, room)
 
 
 class ArraySource:
@@ -148,7 +161,12 @@ class ArraySource:
         box = tuple([slice(start, start + size) for start, size in zip(first, sizes, strict=True)])
         return TensorValue(self.array[box or ...], "unverified", self.dtype, self.shape, first)
 
-    def pieces(self, cancel: threading.Event | None = None, progress: Progress | None = None) -> Iterator[np.ndarray]:
+    def pieces(
+        self,
+        cancel: threading.Event | None = None,
+        progress: Progress | None = None,
+        room: Room | None = None,
+    ) -> Iterator[np.ndarray]:
         flat = self.array.reshape(-1)
         size = max(1, _PIECE // max(1, flat.itemsize))
         for start in range(0, flat.size, size):
@@ -231,7 +249,12 @@ class ConstSource:
             array = self._stored[np.minimum(places, len(self._stored) - 1)]
         return TensorValue(array, "unverified", self.dtype, self.shape, first)
 
-    def pieces(self, cancel: threading.Event | None = None, progress: Progress | None = None) -> Iterator[np.ndarray]:
+    def pieces(
+        self,
+        cancel: threading.Event | None = None,
+        progress: Progress | None = None,
+        room: Room | None = None,
+    ) -> Iterator[np.ndarray]:
         import numpy as np
 
         itemsize = dtypes.itemsize(self.dtype) or 16

@@ -370,6 +370,7 @@ class Bundle:
         entry: BundleEntry,
         cancel: threading.Event | None = None,
         progress: Callable[[int, int], None] | None = None,
+        room: Callable[[int], Array] | None = None,
     ) -> Generator[Array, None, Checksum]:
         """All values of a tensor in flat pieces of at most 8 MiB, in C order; returns what its checksum says.
 
@@ -377,13 +378,15 @@ class Bundle:
 
         Args:
             progress: called with the bytes done and the bytes in all.
+            room: gives memory (uint8) for so many bytes of a piece of numbers, called in the thread that takes it; what
+                it gave before may be written over.
 
         Raises:
             As `read`, without a limit.
         """
         from tfexplore.formats import bundle_stream
 
-        return bundle_stream.stream(self, entry, cancel, progress)
+        return bundle_stream.stream(self, entry, cancel, progress, room)
 
     def replaced(self) -> bool:
         """Whether the files under these names are no longer those that were opened, or were written to since."""

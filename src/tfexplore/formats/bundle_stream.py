@@ -35,13 +35,19 @@ if TYPE_CHECKING:
     from tfexplore.formats.checkpoint_v1 import CheckpointV1
 
 Progress = Callable[[int, int], None]
+# Gives memory for so many bytes of a piece.
+Room = Callable[[int], Array]
 
 # Bytes of a piece of numbers.
-STREAMED = 1 << 20
+STREAMED = 1 << 19
 
 
 def stream(
-    bundle: Bundle, entry: BundleEntry, cancel: threading.Event | None, progress: Progress | None
+    bundle: Bundle,
+    entry: BundleEntry,
+    cancel: threading.Event | None,
+    progress: Progress | None,
+    room: Room | None,
 ) -> Generator[Array, None, Checksum]:
     """`Bundle.stream`."""
     check_readable(entry, bundle.index_path)
@@ -66,7 +72,7 @@ def stream(
         else:
             good = True
             for place in order:
-                good &= yield from _part(bundle, parts[place], advance)
+                good &= yield from _part(bundle, parts[place], advance, room)
     if not good:
         return "bad"
     return "unverified" if bundle.is_doubtful(entry) else "good"
@@ -88,7 +94,13 @@ def _in_order(entry: BundleEntry) -> list[int] | None:
     return order if row == entry.shape[0] else None
 
 
-def _part(bundle: Bundle, entry: BundleEntry, advance: Callable[[int], None]) -> Generator[Array, None, bool]:
+def _new(size: int) -> Array:
+    return np.empty(size, np.uint8)
+
+
+def _part(
+    bundle: Bundle, entry: BundleEntry, advance: Callable[[int], None], room: Room | None
+) -> Generator[Array, None, bool]:
     """What one entry stores; whether its checksum matches."""
     file = locate(bundle, entry)
     base = dtypes.base(entry.dtype)
@@ -100,8 +112,9 @@ def _part(bundle: Bundle, entry: BundleEntry, advance: Callable[[int], None]) ->
             yield variants
         return good
     crc = 0
+    take = room or _new
     for start in range(0, entry.size, STREAMED):
-        raw = np.empty(min(STREAMED, entry.size - start), np.uint8)
+        raw = take(min(STREAMED, entry.size - start))
         file.readinto(entry.offset + start, raw.data)
         crc = crc32c(raw, crc)
         advance(raw.size)

@@ -380,8 +380,9 @@ class CheckpointV1:
         entry: BundleEntry,
         cancel: threading.Event | None = None,
         progress: Callable[[int, int], None] | None = None,
+        room: Callable[[int], Array] | None = None,
     ) -> Generator[Array, None, Checksum]:
-        """All values of a tensor piece by piece; see `Bundle.stream`."""
+        """All values of a tensor piece by piece; see `Bundle.stream`. Needs no `room`."""
         from tfexplore.formats import bundle_stream
 
         return bundle_stream.stream_v1(self, entry, cancel, progress)

@@ -18,6 +18,7 @@ from tfexplore.errors import Cancelled
 from tfexplore.loader.tasks import Context, Progress, Tasks, call_soon
 
 if TYPE_CHECKING:
+    from tfexplore.core.all_statistics import Measured
     from tfexplore.core.collection import Found
     from tfexplore.core.complete import Names
     from tfexplore.core.detail import Detail
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     from tfexplore.core.query import Query
     from tfexplore.core.scan_finding import Finding
     from tfexplore.core.search import Hit
+    from tfexplore.core.statistics import Distribution, Statistics
+    from tfexplore.core.tensor_source import TensorSource
 
 DETAIL = "detail"
 ENTER = "enter"
 OPEN = "open"
 SEARCH = "search"
 COMPLETE = "complete"
+STATISTICS = "statistics"
+# Of one request for statistics; numpy computes while another thread reads.
+_THREADS = 2
 # Findings are handed over so often.
 _BATCH_SECONDS = 0.1
 
@@ -261,6 +267,86 @@ class Loader:
             told = time.monotonic()
             for finding in scan(model, cancel=context.cancel, progress=report):
                 batch.append(finding)
+                if time.monotonic() - told > _BATCH_SECONDS:
+                    yield batch
+                    batch, told = [], time.monotonic()
+            if batch:
+                yield batch
+
+        stream: Any = self.tasks.stream(job, channel=channel, on_progress=on_progress)
+        try:
+            async for batch in stream:
+                yield batch
+        finally:
+            await stream.aclose()
+
+    async def statistics(
+        self,
+        source: TensorSource,
+        *,
+        channel: str = STATISTICS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Statistics:
+        """Statistics of a tensor; a newer call on its channel cancels an older one. See `core.statistics.statistics`.
+
+        Raises:
+            ModelError: the values cannot be read.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Statistics:
+            from tfexplore.core.statistics import statistics
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("reading", done, total))
+
+            return statistics(source, cancel=context.cancel, progress=report, threads=_THREADS)
+
+        return await self.tasks.run(job, channel=channel, on_progress=on_progress)
+
+    async def distribution(
+        self,
+        source: TensorSource,
+        known: Statistics,
+        *,
+        channel: str = STATISTICS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Distribution | None:
+        """Percentiles and histogram of a tensor whose statistics are known; as `statistics`."""
+
+        def job(context: Context) -> Distribution | None:
+            from tfexplore.core.statistics import distribution
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("reading", done, total))
+
+            return distribution(source, known, cancel=context.cancel, progress=report, threads=_THREADS)
+
+        return await self.tasks.run(job, channel=channel, on_progress=on_progress)
+
+    async def all_statistics(
+        self,
+        model: Model,
+        *,
+        channel: str = STATISTICS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> AsyncIterator[list[Measured]]:
+        """Statistics of every tensor, in batches as they are found; see `core.all_statistics`.
+
+        Raises:
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Iterator[list[Measured]]:
+            from tfexplore.core.all_statistics import all_statistics
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("reading", done, total))
+
+            batch: list[Measured] = []
+            told = time.monotonic()
+            for measured in all_statistics(model, cancel=context.cancel, progress=report, threads=_THREADS):
+                batch.append(measured)
                 if time.monotonic() - told > _BATCH_SECONDS:
                     yield batch
                     batch, told = [], time.monotonic()

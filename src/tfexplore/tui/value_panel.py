@@ -278,10 +278,14 @@ class Panel:
         if down * right == 1:
             said = f"a pixel a value, {total}"
         else:
-            said = f"a pixel {self.how} of {down:,} × {right:,}, {total}"
+            said = f"a pixel the {self.how} of {down:,} {self._times} {right:,}, {total}"
         if pooled.bad.any():
             said += f"; ! NaN or Inf in {text.plural(int(pooled.bad.sum()), 'pixel')}"
         return [*rows, [Run(text.take(said, cells), LABEL)]]
+
+    @property
+    def _times(self) -> str:
+        return "x" if self.mode == pictures.ASCII else "×"
 
     def _filters(self, corner: tuple[int, int], context: Context) -> list[Row]:
         """Runs in a thread of the loader's."""
@@ -300,10 +304,12 @@ class Panel:
         ]
         return [
             *rows,
-            [Run(text.take(f"↓ {where[0]}  → {where[1]}", cells), LABEL)],
+            [Run(text.take(f"down {where[0]}, right {where[1]}", cells), LABEL)],
             [
                 Run(
-                    text.take(f"each {' × '.join(map(str, found.size))} from its own least to its greatest", cells),
+                    text.take(
+                        f"each {found.size[0]} {self._times} {found.size[1]} from its own least to its greatest", cells
+                    ),
                     LABEL,
                 )
             ],
