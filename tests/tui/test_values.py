@@ -478,7 +478,9 @@ class Slow:
         self._wait(cancel)
         return TensorValue(np.ones(counts, np.float32), "unverified", 1, self.shape, tuple(starts))
 
-    def pieces(self, cancel: threading.Event | None = None, progress: Any = None) -> Iterator[np.ndarray]:
+    def pieces(
+        self, cancel: threading.Event | None = None, progress: Any = None, room: Any = None
+    ) -> Iterator[np.ndarray]:
         for number in range(4):
             if progress is not None:
                 progress(number * 1_000_000, 4_000_000)
