@@ -437,7 +437,8 @@ async def test_a_flipped_byte_is_said_beside_the_value(tmp_path: Path) -> None:
 
 
 async def test_a_flipped_byte_of_a_large_tensor_is_found_by_its_statistics(tmp_path: Path) -> None:
-    path = flipped(tmp_path, {b"x": MATRIX})
+    large = np.ones((600, 600), np.float32)
+    path = flipped(tmp_path, {b"x": large})
     async with looking(path, "x") as driver:
         assert driver.values.checksum == "unverified"
         await driver.keys("x")

@@ -304,7 +304,7 @@ class Panel:
         ]
         return [
             *rows,
-            [Run(text.take(f"down {where[0]}, right {where[1]}", cells), LABEL)],
+            [Run(text.take(f"{where[0]} down, {where[1]} right", cells), LABEL)],
             [
                 Run(
                     text.take(

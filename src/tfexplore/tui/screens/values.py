@@ -79,11 +79,13 @@ class _Axes(_Line):
             parts.append(("   [ ]", "bold $accent"))
             parts.append((f" axis {axis} at {view.index[axis]:,} of {view.starts[axis]:,} to {last:,}", "$text-muted"))
             if len(view.others) > 1:
-                parts += [("  a", "bold $accent"), (" next axis", "$text-muted")]
+                parts.append(("  a next axis", "$text-muted"))
         shown: list[tuple[str, str]] = []
         for said, style in parts:
-            shown.append((text.take(said, cells), style))
-            cells = max(0, cells - text.width(said))
+            cells -= text.width(said)
+            if cells < 0 and shown:  # half a hint helps nobody
+                break
+            shown.append((text.shorten(said, max(1, self.size.width)), style))
         return Content.assemble(*shown)
 
 
