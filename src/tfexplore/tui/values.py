@@ -334,13 +334,13 @@ class Values:
 
     # -- reading --
 
-    def want_first(self, cells: int, rows: int) -> None:
-        """Wants what a screen of so many cells and rows will show first."""
-        self.resize(cells, rows)
+    def want_screen(self) -> bool:
+        """Wants what the screen shows, before it is drawn; tells whether anything has not been read."""
         if not self.view.is_empty:
-            for row in {0, min(self.rows, self.view.row_count) - 1}:
-                for column in {0, min(self.columns, self.view.column_count) - 1}:
+            for row in {self.top, min(self.top + self.rows, self.view.row_count) - 1}:
+                for column in {self.left, min(self.left + self.columns, self.view.column_count) - 1}:
                     self.cell(row, column)
+        return self.has_wanted
 
     @property
     def has_wanted(self) -> bool:

@@ -362,7 +362,8 @@ async def open_source(app: App[None], loader: Loader, source: TensorSource, name
     """Shows the values of a tensor, under its own name or another."""
     screen = ValuesScreen(source, loader, name)
     # The first page is nearly always there at once: then nothing has to be drawn twice.
-    screen.values.want_first(app.size.width, app.size.height)
+    screen.values.resize(app.size.width, app.size.height)
+    screen.values.want_screen()
     reading = asyncio.ensure_future(screen.values.read_wanted())
     await asyncio.wait({reading}, timeout=_PATIENCE)
     await app.push_screen(screen)

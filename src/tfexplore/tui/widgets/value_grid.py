@@ -218,6 +218,8 @@ class ValueGrid(Widget, can_focus=True):
         if (top, left) != (values.top, values.left):
             self._say_where()
             self.refresh()
+            if values.want_screen():  # it may be there before the next frame is drawn
+                self.post_message(self.PagesWanted())
             return
         lines = {row - top + 1, values.row - top + 1}
         if column != values.column:
