@@ -12,6 +12,7 @@ import sys
 import first_frame
 import grid
 import import_time
+import keys
 import large
 import open_all
 import predict
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "scan": scan,
     "predict": predict,
     "search": search,
+    "keys": keys,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,

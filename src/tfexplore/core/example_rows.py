@@ -57,7 +57,7 @@ def iter_rows(value: str, cancel: threading.Event | None = None) -> Iterator[Row
             yield Row(f"{text.visible(path)}, row {number:,}", row, True)
         return
     try:
-        for number, line in _iter_lines(path, cancel):
+        for number, line in iter_lines(path, cancel):
             row = json_values.parse(line, f"{text.visible(path)}, line {number:,}")
             for place, part in enumerate(row if isinstance(row, list) else [row], 1):
                 inner = f", row {place:,}" if isinstance(row, list) else ""
@@ -66,7 +66,20 @@ def iter_rows(value: str, cancel: threading.Event | None = None) -> Iterator[Row
         raise UsageError(str(error)) from error
 
 
-def _iter_lines(path: str, cancel: threading.Event | None) -> Iterator[tuple[int, bytes]]:
+def iter_lines(
+    path: str, cancel: threading.Event | None = None, *, empty: bool = False, longest: int = _MAX_LINE
+) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, each with its number, counted from 1; the file may be packed with gzip.
+
+    Args:
+        empty: whether empty lines come as well.
+        longest: bytes that a line may have.
+
+    Raises:
+        UsageError: a line has more than `longest` bytes.
+        ModelError: the file cannot be read.
+        Cancelled: `cancel` was set.
+    """
     with RandomAccessFile(path) as file:
         packed = file.size >= 2 and file.pread(0, 2) == b"\x1f\x8b"
         rest = bytearray()
@@ -76,11 +89,11 @@ def _iter_lines(path: str, cancel: threading.Event | None) -> Iterator[tuple[int
             *lines, last = rest.split(b"\n")
             for line in lines:
                 number += 1
-                if line.strip():
+                if empty or line.strip():
                     yield number, bytes(line)
             rest = last
-            if len(rest) > _MAX_LINE:
-                raise UsageError(f"{text.visible(path)}, line {number + 1:,} has over {_MAX_LINE:,} bytes")
+            if len(rest) > longest:
+                raise UsageError(f"{text.visible(path)}, line {number + 1:,} has over {longest:,} bytes")
         if rest.strip():
             yield number + 1, bytes(rest)
 

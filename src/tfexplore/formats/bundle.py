@@ -187,7 +187,7 @@ class Bundle:
         of one of its slices, is damaged."""
         if self.header_damaged or self._index.is_doubtful(encode_key(entry.key)):
             return True
-        return any(self._index.is_doubtful(_slice_key(entry, part)) for part in entry.slices)
+        return any(self._index.is_doubtful(slice_key(entry, part)) for part in entry.slices)
 
     def entry(self, key: str) -> BundleEntry:
         """The entry of tensor `key`, checked.
@@ -217,13 +217,22 @@ class Bundle:
         """
         return self._index.iter_batches(self.num_shards or MAX_SHARDS, cancel)
 
+    def iter_raw(self, cancel: threading.Event | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Every key of the index with its serialized entry, in byte order, header and slices included.
+
+        Raises:
+            CorruptError: a block of the index is damaged.
+            Cancelled: `cancel` was set.
+        """
+        return self._index.iter_raw(cancel)
+
     def slice_entry(self, entry: BundleEntry, part: TensorSlice) -> BundleEntry:
         """The entry that holds the values of one slice of a partitioned variable.
 
         Raises:
             CorruptError: the bundle has no such entry, or its shape or dtype are not the slice's.
         """
-        raw = self._index.get(_slice_key(entry, part))
+        raw = self._index.get(slice_key(entry, part))
         what = f"slice {list(part.starts)} of {named(entry.key)}"
         if raw is None:
             raise CorruptError(f"the entry of {what} is missing", path=self.index_path)
@@ -414,6 +423,7 @@ class Bundle:
         self.close()
 
 
-def _slice_key(entry: BundleEntry, part: TensorSlice) -> bytes:
+def slice_key(entry: BundleEntry, part: TensorSlice) -> bytes:
+    """The key of the entry that says where a slice of a partitioned variable lies."""
     lengths = [WHOLE if length is None else length for length in part.lengths]
     return encode_slice_key(encode_key(entry.key), part.starts, lengths)

@@ -315,6 +315,10 @@ class BundleIndex:
             if first < len(block.keys):
                 return
 
+    def iter_raw(self, cancel: threading.Event | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """`Bundle.iter_raw`."""
+        return self._table.iter_entries(cancel)
+
     def iter_batches(self, num_shards: int, cancel: threading.Event | None = None) -> Iterator[EntryBatch]:
         """All entries, block by block.
 

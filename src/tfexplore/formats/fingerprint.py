@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tfexplore.errors import CorruptError
+from tfexplore.errors import CorruptError, ModelError
 from tfexplore.formats import wire
 from tfexplore.formats.files import RandomAccessFile
 from tfexplore.formats.proto import lean
+from tfexplore.formats.table_block import read_varint
 
 FILE_NAME = "fingerprint.pb"
 HASHES = (
@@ -22,6 +23,8 @@ HASHES = (
     "saved_object_graph_hash",
     "checkpoint_hash",
 )
+_CHECKPOINT_HASH = 5
+_FIXED = {1: 8, 5: 4}
 # Five hashes, a version and a UUID take under 150 bytes.
 MAX_BYTES = 1 << 16
 # FarmHash has no way to hash a file piece by piece: a larger one is not checked.
@@ -72,3 +75,49 @@ def fingerprint64(path: str) -> int | None:
 
     found: int = farmhash.Fingerprint64(data)
     return found
+
+
+def with_checkpoint_hash(data: bytes, checkpoint_hash: int, *, path: str) -> bytes:
+    """A serialized FingerprintDef with another `checkpoint_hash`; all its other bytes stay, unknown fields too.
+
+    Args:
+        path: the file that holds `data`, for errors.
+
+    Raises:
+        CorruptError: it is no FingerprintDef.
+    """
+    from tfexplore.formats.table_writer import encode_varint
+
+    def fail(what: str, at: int) -> ModelError:
+        return CorruptError(f"no readable FingerprintDef: {what}", path=path, offset=at)
+
+    field = encode_varint(_CHECKPOINT_HASH << 3) + encode_varint(checkpoint_hash)
+    parts: list[bytes] = []
+    position = 0
+    place: int | None = None  # where the field goes that is not there yet
+    found = False
+    while position < len(data):
+        start = position
+        tag, position = read_varint(data, position, len(data), 32, fail)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == 0:
+            _, position = read_varint(data, position, len(data), 64, fail)
+        elif wire_type == 2:
+            length, position = read_varint(data, position, len(data), 64, fail)
+            position += length
+        elif wire_type in _FIXED:
+            position += _FIXED[wire_type]
+        else:
+            raise fail(f"a field has the wire type {wire_type}", start)
+        if not number or position > len(data):
+            raise fail("a field runs past the end", start)
+        if number == _CHECKPOINT_HASH and wire_type == 0:
+            parts.append(field)
+            found = True
+            continue
+        if number > _CHECKPOINT_HASH and place is None:
+            place = len(parts)
+        parts.append(data[start:position])
+    if not found:
+        parts.insert(len(parts) if place is None else place, field)
+    return b"".join(parts)

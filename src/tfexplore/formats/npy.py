@@ -5,11 +5,13 @@ Layout: numpy.lib.format. A header's shape is compared with the bytes that are t
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tfexplore.errors import CorruptError, NotAModelError, NotFoundError, RefusedFileError, UnsupportedError
@@ -102,25 +104,45 @@ def read_npz(data: bytes, name: str | None, *, path: str) -> np.ndarray:
         NotFoundError: there is no array of that name, or there are several and none was named.
         and as `read_npy`.
     """
+    with _archive(data, path) as archive:
+        names = _names(archive)
+        if name is None and len(names) == 1:
+            name = names[0]
+        if name is None or name not in names:
+            listed = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
+            what = "which array is not said" if name is None else f"there is no array {name!r}"
+            raise NotFoundError(f"{what}; there is: {listed}", path=path, hint="name one with FILE.npz:NAME")
+        member = archive.infolist()[names.index(name)]
+        with archive.open(member) as file:
+            inner = file.read(MAX_BYTES + 1)
+    if len(inner) > MAX_BYTES:
+        raise UnsupportedError(f"the array {name!r} has over {MAX_BYTES:,} bytes", path=path)
+    return read_npy(inner, path=f"{path}:{name}")
+
+
+def names_in(data: bytes, *, path: str) -> list[str]:
+    """The names of the arrays of an .npz file, in its order.
+
+    Raises:
+        CorruptError: it is no readable zip archive.
+    """
+    with _archive(data, path) as archive:
+        return _names(archive)
+
+
+@contextlib.contextmanager
+def _archive(data: bytes, path: str) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [found.removesuffix(".npy") for found in archive.namelist()]
-            if name is None and len(names) == 1:
-                name = names[0]
-            if name is None or name not in names:
-                listed = ", ".join(names[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
-                what = "which array is not said" if name is None else f"there is no array {name!r}"
-                raise NotFoundError(f"{what}; there is: {listed}", path=path, hint="name one with FILE.npz:NAME")
-            member = archive.infolist()[names.index(name)]
-            with archive.open(member) as file:
-                inner = file.read(MAX_BYTES + 1)
+            yield archive
     except (
         zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, IndexError,
     ) as error:  # fmt: skip
         raise CorruptError("the .npz file is no readable zip archive", path=path) from error
-    if len(inner) > MAX_BYTES:
-        raise UnsupportedError(f"the array {name!r} has over {MAX_BYTES:,} bytes", path=path)
-    return read_npy(inner, path=f"{path}:{name}")
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [found.removesuffix(".npy") for found in archive.namelist()]
 
 
 def _pickle(path: str) -> RefusedFileError:

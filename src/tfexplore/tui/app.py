@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
+from rich.console import RenderableType
 from textual import events, on, work
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -17,6 +19,7 @@ from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
+from tfexplore.tui.drawing import Difference, Picture
 from tfexplore.tui.keys import APP_KEYS
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
@@ -46,6 +49,7 @@ class ExplorerApp(App[None]):
         super().__init__()
         self.session = Session(path, Loader(), self._changed, as_collection=as_collection, options=options)
         self.failure: ModelError | None = None
+        self._picture = Picture()
         self._interrupted_at = float("-inf")
 
     def compose(self) -> ComposeResult:
@@ -56,11 +60,23 @@ class ExplorerApp(App[None]):
         yield Panes(self.session, id="panes")
         yield KeyBar(id="keys")
 
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # What Textual draws goes to the terminal as the difference to what it shows.
+        if isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
+            difference = Difference(renderable, self._picture, (self.size.width, self.size.height))
+            renderable = cast("RenderableType", difference)
+        super()._display(screen, renderable)
+
+    def action_redraw(self) -> None:
+        """Draws the whole screen anew, whatever another program may have written over it."""
+        self._picture.forget()
+        self.screen.refresh(layout=True)
+
     def on_mount(self) -> None:
         """Opens the model after the first frame."""
         self.query_one(ModelTree).focus()
         # After `fg` the terminal shows the shell's lines; Textual draws nothing where the size is the same.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         self.call_after_refresh(self.open_model)
 
     @work(description="opening the model")

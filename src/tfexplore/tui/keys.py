@@ -32,6 +32,7 @@ APP_KEYS: list[BindingType] = [
     Binding("slash", "search", "Search", id="app.search", tooltip="Search the model's names as you type"),
     Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
     Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
+    Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the whole screen anew"),
     Binding(
         "ctrl+z",
         "suspend_process",

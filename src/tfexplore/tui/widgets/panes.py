@@ -110,9 +110,12 @@ class Panes(Container):
 
     @work(description="reading the rest of a large model")
     async def complete_model(self) -> None:
-        """Reads what a large model left out for its first screen."""
+        """Reads what a large model left out for its first screen, and what its first details will need."""
+        model = self.session.model
         try:
             await self.session.complete()
+            if model is not None:
+                await self.session.loader.prepare(model)
         except Cancelled:
             return
 
