@@ -7,18 +7,15 @@ is read before the terminal stays silent for a while. The grid is there when no 
 from __future__ import annotations
 
 import os
-import pty
-import select
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import first_frame
 import programs
-from measure import Spread, Unmeasured
+from measure import Spread
 from report import Row, Table, fine_seconds, seconds
+from terminal import Answer, running
 
 RUNS = 5
 OPENED_AT_MOST = 0.1
@@ -40,7 +37,7 @@ _NAMES = {
 def measure(runs: int, *, quick: bool) -> Table:
     """Measures one process after the other; with `quick` a tensor of a sixteenth of the size."""
     side = _SIDE // 4 if quick else _SIDE
-    found: dict[str, list[tuple[float, int]]] = {}
+    found: dict[str, list[Answer]] = {}
     with tempfile.TemporaryDirectory() as home:
         own = {f"XDG_{name}_HOME": os.path.join(home, name.lower()) for name in ("CACHE", "CONFIG", "DATA", "STATE")}
         prefix = _written(Path(home) / "large", side)
@@ -51,10 +48,9 @@ def measure(runs: int, *, quick: bool) -> Table:
         _row("from `v` to the grid, again", found["again"], OPENED_AT_MOST),
     ]
     rows += [_row(f"{_NAMES[key]}", found[key], KEY_AT_MOST) for key in _NAMES]
-    rows.append(Row("bytes written for a row down", Spread.of(float(count) for _, count in found["j"]), _bytes))
+    rows.append(Row("bytes written for a row down", Spread.of(float(answer.size) for answer in found["j"]), _bytes))
     return Table(
-        sentence=f"float32 [{side:,}, {side:,}], {side * side * 4 >> 20:,} MiB, in the page cache; "
-        f"{first_frame.COLUMNS}×{first_frame.ROWS} pty.",
+        sentence=f"float32 [{side:,}, {side:,}], {side * side * 4 >> 20:,} MiB, in the page cache; 80×24 pty.",
         runs=runs,
         ours="`tfexplore`",
         rows=rows,
@@ -65,8 +61,8 @@ def _bytes(value: float) -> str:
     return f"{value:,.0f} B"
 
 
-def _row(what: str, found: list[tuple[float, int]], at_most: float) -> Row:
-    spread = Spread.of(taken for taken, _ in found)
+def _row(what: str, found: list[Answer], at_most: float) -> Row:
+    spread = Spread.of(answer.seconds for answer in found)
     show = fine_seconds if spread.median < 1 else seconds
     return Row(what, spread, show, target=f"at most {at_most:g} s", met=spread.median <= at_most)
 
@@ -90,55 +86,19 @@ def _written(folder: Path, side: int) -> Path:
     return folder / "ckpt"
 
 
-def _one(prefix: str, environment: Mapping[str, str], found: dict[str, list[tuple[float, int]]]) -> None:
-    child, terminal = pty.fork()
-    if child == 0:
-        first_frame._become([*programs.tfexplore(), prefix], environment)
-    try:
-        _quiet(terminal, "Keys")
+def _one(prefix: str, environment: Mapping[str, str], found: dict[str, list[Answer]]) -> None:
+    with running([*programs.tfexplore(), prefix], environment) as terminal:
+        terminal.until("Keys")
+        terminal.until_quiet(_SILENCE)
         # From the model over its keys to the only one.
         for key in ("j", "\r", "j"):
-            _press(terminal, key)
+            terminal.answer(key, quiet=_SILENCE, at_most=_DEADLINE)
         for what in ("open", "again"):
-            taken, count, drawn = _press(terminal, "v")
-            if "rows 0 to" not in drawn:
-                raise Unmeasured(f"no grid after v, but {drawn[-300:]!r}")
-            found.setdefault(what, []).append((taken, count))
+            before = len(terminal.written)
+            answer = terminal.answer("v", quiet=_SILENCE, at_most=_DEADLINE)
+            terminal.until("rows 0 to", since=before)
+            found.setdefault(what, []).append(answer)
             if what == "open":
-                _press(terminal, "v")
+                terminal.answer("v", quiet=_SILENCE, at_most=_DEADLINE)
         for key in _NAMES:
-            taken, count, _ = _press(terminal, key)
-            found.setdefault(key, []).append((taken, count))
-    finally:
-        first_frame._end(child, terminal)
-
-
-def _quiet(terminal: int, label: str) -> None:
-    """Waits until something stands on the screen, and the terminal is silent."""
-    deadline = time.perf_counter() + _DEADLINE
-    written = b""
-    while time.perf_counter() < deadline:
-        if select.select([terminal], [], [], _SILENCE)[0]:
-            part = first_frame._read(terminal)
-            if not part:
-                break
-            written += part
-        elif label in first_frame.text_drawn(written):
-            return
-    raise Unmeasured(f"the explorer did not draw {label!r}")
-
-
-def _press(terminal: int, key: str) -> tuple[float, int, str]:
-    """Seconds to the last byte after a key, how many bytes there were, and what they drew."""
-    start = last = time.perf_counter()
-    os.write(terminal, key.encode())
-    written = b""
-    while select.select([terminal], [], [], _SILENCE)[0]:
-        part = first_frame._read(terminal)
-        if not part:
-            raise Unmeasured(f"the explorer ended after {key!r}")
-        written += part
-        last = time.perf_counter()
-        if last - start > _DEADLINE:
-            raise Unmeasured(f"the explorer did not come to rest after {key!r}")
-    return last - start, len(written), first_frame._ESCAPE.sub(b"", written).decode("utf-8", "replace")
+            found.setdefault(key, []).append(terminal.answer(key, quiet=_SILENCE, at_most=_DEADLINE))

@@ -28,9 +28,8 @@ def words(part: Any) -> str:
 @st.composite
 def cases(draw: Any) -> tuple[tuple[int, ...], list[Any]]:
     shape = tuple(draw(st.lists(st.integers(0, 6), max_size=4)))
-    parts: list[Any] = []
-    for size in shape[: draw(st.integers(0, len(shape)))]:
-        parts.append(draw(st.one_of(RANGE, st.integers(-size, size - 1)) if size else RANGE))
+    named = shape[: draw(st.integers(0, len(shape)))]
+    parts: list[Any] = [draw(st.one_of(RANGE, st.integers(-n, n - 1)) if n else RANGE) for n in named]
     if draw(st.booleans()):
         parts.insert(0, ...) if len(parts) == len(shape) else parts.append(...)
     return shape, parts

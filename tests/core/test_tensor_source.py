@@ -226,7 +226,7 @@ def test_npy_files(prefix: str, tmp_path: Path, said: str | None, monkeypatch: p
 def test_no_npy_file_of_wrong_bytes_or_of_strings(prefix: str, tmp_path: Path) -> None:
     checkpoint = Checkpoint(prefix)
     path = tmp_path / "x.npy"
-    with pytest.raises(UsageError, match="which no .npy file holds"):
+    with pytest.raises(UsageError, match="is of the dtype string"):
         npy.save(KeySource(checkpoint, "y"), str(path))
     data = Path(f"{prefix}.data-00000-of-00001")
     raw = bytearray(data.read_bytes())

@@ -84,7 +84,7 @@ async def walk(driver: Driver) -> int:
         await driver.pilot.pause()
         assert driver.app.crash is None
         assert row.node.problem is None
-        assert driver.title
+        await driver.until(lambda: driver.title)
         check_row(driver, number)
         check_screen(driver)
         if text.width(driver.title) < 30 and driver.detail.scrollable_content_region.width > 60:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfexplore import __version__
@@ -205,15 +205,21 @@ def _statistics_facts(found: _Found, *, exact: bool) -> list[tuple[str, str]]:
 
 
 def _distribution_facts(found: Distribution, terminal: bool) -> list[tuple[str, str]]:
+    if found.low == found.high:
+        return []
     off = f" (off by {number(found.error, exact=False)} at most)" if found.error else ""
+    if not terminal:
+        lines = [(f"percentile {percent}", number(value, exact=True)) for percent, value in found.percentiles.items()]
+        return [*lines, ("percentile error", number(found.error, exact=True)), ("histogram", _tabbed(found.counts))]
     percentiles = " · ".join(
-        f"{percent} % {number(value, exact=not terminal)}" for percent, value in found.percentiles.items()
+        f"{percent} % {number(value, exact=False)}" for percent, value in found.percentiles.items()
     )
     ends = f"{number(found.low, exact=False)} … {number(found.high, exact=False)}"
-    lines = [("percentiles", percentiles + off)]
-    if terminal:
-        return [*lines, ("histogram", f"{line(found.counts, _HISTOGRAM)}  {ends}")]
-    return [*lines, ("histogram", " ".join(map(str, found.counts)))]
+    return [("percentiles", percentiles + off), ("histogram", f"{line(found.counts, _HISTOGRAM)}  {ends}")]
+
+
+def _tabbed(counts: Sequence[int]) -> str:
+    return "\t".join(map(str, counts))
 
 
 def _write_values(found: _Found, values: np.ndarray, options: argparse.Namespace) -> None:

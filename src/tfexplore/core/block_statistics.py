@@ -284,4 +284,4 @@ class Bins:
         before = int(ends[place - 1]) if place else 0
         inside = (rank - before + 0.5) / max(int(self.counts[place]), 1)
         share = (place + min(max(inside, 0.0), 1.0)) / len(self.counts)
-        return self.low * (1 - share) + self.high * share
+        return min(max(self.low * (1 - share) + self.high * share, self.low), self.high)
