@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfexplore.core import slices
 from tfexplore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 PAGE_ROWS, PAGE_COLUMNS = 128, 32
 FOLDED_PAGE = PAGE_ROWS * PAGE_COLUMNS
 FOLDS = (1, 2, 5, 10, 20, 50)
-_MAX_SPEC = 10_000
 
 
 class Page(NamedTuple):
@@ -233,7 +233,18 @@ class View:
         Raises:
             UsageError: it is no such slice, or lies outside the tensor.
         """
-        ranges, numbers = _parse(spec, self.shape)
+        found = slices.parse(spec, self.shape)
+        ranges: dict[int, tuple[int, int]] = {}
+        numbers: dict[int, int] = {}
+        for axis, (start, count, inside) in enumerate(zip(found.starts, found.counts, found.inside, strict=True)):
+            if isinstance(inside, int):
+                numbers[axis] = start
+                continue
+            if inside[2] != 1:
+                raise UsageError(f"axis {axis}: the grid has no steps; write its range as for instance 3:10")
+            if not count and self.shape[axis]:
+                raise UsageError(f"axis {axis}: that range holds nothing of its {self.shape[axis]:,}")
+            ranges[axis] = (start, start + count)
         index = [numbers.get(axis, at) for axis, at in enumerate(self.index)]
         starts, counts = [0] * len(self.shape), list(self.shape)
         for axis, (start, stop) in ranges.items():
@@ -268,67 +279,11 @@ def parse_place(written: str, shape: Sequence[int], here: Sequence[int]) -> tupl
     Raises:
         UsageError: it is no index, or lies outside the tensor.
     """
-    parts = _parts(written)
-    if not parts or len(parts) > len(shape):
+    named = written.count(",") + 1
+    if not shape or not written.strip() or named > len(shape):
         raise UsageError(f"expected 1 to {len(shape)} numbers like 3, 5" if shape else "a scalar has no index")
-    first = len(shape) - len(parts)
-    return (*here[:first], *(_number(part, shape[first + at], first + at) for at, part in enumerate(parts)))
-
-
-def _parts(written: str) -> list[str]:
-    if len(written) > _MAX_SPEC:
-        raise UsageError(f"a slice of {len(written):,} characters is too long")
-    written = written.strip()
-    if written.startswith("[") and written.endswith("]"):
-        written = written[1:-1]
-    return [part.strip() for part in written.split(",")] if written.strip() else []
-
-
-def _parse(spec: str, shape: Sequence[int]) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
-    """The range of every axis that a slice keeps, and the index of every other."""
-    parts = _parts(spec)
-    named = [part for part in parts if part not in ("...", "…")]
-    if len(parts) - len(named) > 1:
-        raise UsageError("a slice takes one ... at most")
-    if len(named) > len(shape):
-        raise UsageError(f"the slice has {len(named)} parts, the tensor {len(shape)} axes")
-    at = next((place for place, part in enumerate(parts) if part in ("...", "…")), len(parts))
-    missing = len(shape) - len(named)
-    full = [*parts[:at], *[":"] * missing, *parts[at + 1 :]]
-    ranges: dict[int, tuple[int, int]] = {}
-    numbers: dict[int, int] = {}
-    for axis, (part, size) in enumerate(zip(full, shape, strict=True)):
-        if ":" not in part:
-            numbers[axis] = _number(part, size, axis)
-            continue
-        ends = part.split(":")
-        if len(ends) > 2 and (len(ends) > 3 or ends[2].strip() not in ("", "1")):
-            raise UsageError(f"axis {axis}: a slice here has no step, got {part!a}")
-        start, stop = (_end(end, size, default, axis) for end, default in zip(ends[:2], (0, size), strict=True))
-        if start >= stop and size:
-            raise UsageError(f"axis {axis}: {part!a} holds nothing (the axis has {size:,})")
-        ranges[axis] = (start, max(start, stop))
-    return ranges, numbers
-
-
-def _end(written: str, size: int, default: int, axis: int) -> int:
-    if not written.strip():
-        return default
-    number = _integer(written, axis)
-    return max(0, min(number + size if number < 0 else number, size))
-
-
-def _number(written: str, size: int, axis: int) -> int:
-    number = _integer(written, axis)
-    found = number + size if number < 0 else number
-    if not 0 <= found < size:
-        raise UsageError(f"axis {axis}: {number:,} lies outside its {size:,}")
-    return found
-
-
-def _integer(written: str, axis: int) -> int:
-    written = written.strip()
-    digits = written[1:] if written[:1] in ("-", "+") else written
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise UsageError(f"axis {axis}: expected a number or a range like 3:10, got {written[:40]!a}")
-    return int(written)
+    first = len(shape) - named
+    found = slices.parse(", ".join([*map(str, here[:first]), written.strip().strip("[]")]), shape)
+    if not all(isinstance(inside, int) for inside in found.inside):
+        raise UsageError("an index is made of numbers, like 3, 5; s takes a slice")
+    return found.starts

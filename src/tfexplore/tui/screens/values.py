@@ -365,7 +365,9 @@ async def open_source(app: App[None], loader: Loader, source: TensorSource, name
     screen.values.resize(app.size.width, app.size.height)
     screen.values.want_screen()
     reading = asyncio.ensure_future(screen.values.read_wanted())
-    await asyncio.wait({reading}, timeout=_PATIENCE)
+    done, _ = await asyncio.wait({reading}, timeout=_PATIENCE)
+    for task in done:
+        task.result()  # what nobody expected is not to be lost
     await app.push_screen(screen)
 
 
