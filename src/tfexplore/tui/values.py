@@ -371,10 +371,10 @@ class Values:
 
         try:
             pages = await self.loader.tasks.run(job, channel=PAGES)
-        except Cancelled:
-            self._reading -= set(wanted)
+        except Cancelled:  # by a newer call, after which what is still on the screen is wanted again
             return
-        self._reading -= set(wanted)
+        finally:
+            self._reading -= set(wanted)
         for where, found in zip(wanted, pages, strict=True):
             if isinstance(found, ModelError):
                 self._pages[where] = found

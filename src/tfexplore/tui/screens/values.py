@@ -232,9 +232,9 @@ class ValuesScreen(ModalScreen[None]):
             line.refresh()
 
     @on(ValueGrid.PagesWanted)
-    @work(exclusive=True, group="pages", description="reading values")
+    @work(group="pages", description="reading values")
     async def read_pages(self) -> None:
-        """Reads the values that are on the screen."""
+        """Reads the values that are on the screen; the newest call that has something to read ends those before."""
         await self.values.read_wanted()
 
     @on(ValueGrid.Moved)
