@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 Room = Callable[[int], Array]
 
 # Bytes of a piece of numbers.
-STREAMED = 1 << 19
+STREAMED = 1 << 20
 
 
 def stream(
