@@ -11,6 +11,7 @@ import sys
 
 import finetune
 import first_frame
+import grid
 import import_time
 import keys
 import large
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "open_all": open_all,
     "large": large,
     "text": text,
+    "grid": grid,
     "stats": stats,
 }
 

@@ -69,10 +69,14 @@ _ASCII = {
 _VALUE, _SHORT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE", "/…VALUE"
 
 
+def is_ascii() -> bool:
+    """Whether the terminal's encoding is not UTF-8."""
+    return locale.getpreferredencoding(False).lower().replace("-", "") != "utf8"
+
+
 def glyphs() -> dict[str, str]:
     """A glyph for each kind: from Unicode, or ASCII where the terminal's encoding is not UTF-8."""
-    encoding = locale.getpreferredencoding(False).lower().replace("-", "")
-    return _UNICODE if encoding == "utf8" else _ASCII
+    return _ASCII if is_ascii() else _UNICODE
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class DetailPane(LineView):
     HELP = "What is known about the row of the tree. Lines with an arrow lead on."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
+        Binding("v", "values", "Values", id="detail.values", tooltip="The values of what is shown"),
         Binding("backspace,u", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
         Binding(
             "right_curly_bracket", "block(1)", "Next block", show=False, id="detail.block", tooltip="To the next block"
@@ -69,6 +70,13 @@ class DetailPane(LineView):
         def __init__(self, subject: Subject) -> None:
             super().__init__()
             self.subject = subject
+
+    class ValuesRequested(Message):
+        """The values of what is shown are wanted, else of what the cursor's line leads to."""
+
+        def __init__(self, *subjects: Subject) -> None:
+            super().__init__()
+            self.subjects = subjects
 
     class BackRequested(Message):
         """The person wants to go back."""
@@ -197,6 +205,13 @@ class DetailPane(LineView):
                 self._move(place)
                 return True
         return False
+
+    def action_values(self) -> None:
+        """Asks for the values of what is shown."""
+        if self.session.shown is not None:
+            line = self._drawn[self.cursor_line].line if self.cursor_line < len(self._drawn) else None
+            ahead = (line.subject,) if line is not None and line.subject is not None else ()
+            self.post_message(self.ValuesRequested(self.session.shown.subject, *ahead))
 
     def action_back(self) -> None:
         """Goes back to what was shown before."""

@@ -52,6 +52,7 @@ class ModelTree(LineView):
         ),
         # Of two actions with one key the first that there is counts.
         Binding("backspace,u", "leave_function", "Out", id="tree.out", tooltip="Out of the function that was entered"),
+        Binding("v", "values", "Values", id="tree.values", tooltip="The values of a variable, a key or a constant"),
         Binding("backspace,u", "leave", "Models", id="tree.leave", tooltip="Back to the list of models"),
         Binding("r", "search_again", "Search again", id="tree.search", tooltip="Look for models once more"),
         Binding(
@@ -119,6 +120,13 @@ class ModelTree(LineView):
             super().__init__()
             self.subject = subject
 
+    class ValuesRequested(Message):
+        """The values of a row are wanted."""
+
+        def __init__(self, subject: Subject) -> None:
+            super().__init__()
+            self.subject = subject
+
     class LeaveRequested(Message):
         """The person wants to go back to the list of models."""
 
@@ -179,6 +187,8 @@ class ModelTree(LineView):
             return bool(self.session.function_path)
         if action in ("lists", "enter_function"):
             return self.session.model is not None and not self.session.in_list
+        if action == "values":
+            return not self.session.in_list
         if action == "search_again":
             listing = self.session.listing
             return self.session.in_list and listing is not None and not listing.searching
@@ -254,6 +264,12 @@ class ModelTree(LineView):
             return False
         self.post_message(self.OpenRequested(subject))
         return True
+
+    def action_values(self) -> None:
+        """Asks for the values of the row."""
+        subject = self.session.subject_at(self.cursor_line)
+        if subject is not None:
+            self.post_message(self.ValuesRequested(subject))
 
     def action_leave(self) -> None:
         """Goes back to the list of models."""

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.timer import Timer
 
 from tfexplore.core import text
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
@@ -249,3 +249,20 @@ class Panes(Going, Walking):
     async def read_shown(self) -> None:
         """Reads what is shown, where the way back led to something whose detail was let go."""
         await self.session.read_detail()
+
+    # -- values --
+
+    @on(ModelTree.ValuesRequested)
+    def _values_of_row(self, message: ModelTree.ValuesRequested) -> None:
+        self.show_values(message.subject)
+
+    @on(DetailPane.ValuesRequested)
+    def _values_of_detail(self, message: DetailPane.ValuesRequested) -> None:
+        self.show_values(*message.subjects)
+
+    @work(exclusive=True, group="values", description="opening the values")
+    async def show_values(self, *subjects: Subject) -> None:
+        """Shows the values of the first of these things that has any."""
+        from tfexplore.tui.screens.values import open_values
+
+        await open_values(self.app, self.session.loader, *subjects)
