@@ -21,6 +21,9 @@ from tfexplore.tui.widgets.model_tree import ModelTree
 class Going(Container):
     """The panes' base: what the left shows, and the ways to what has a name."""
 
+    TITLE = "The panes"
+    HELP = "The model on the left, as a tree or as lists; the details beside it."
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "colon", "jump", "Go to", id="app.jump", tooltip="Go to a node, tensor, variable, key or function by name"
