@@ -220,8 +220,9 @@ def test_nothing_of_the_model_controls_a_real_terminal(session: Session, tmp_pat
     for keys in (b"t", b":", b"\x1b[B", b"\t", b"\r"):  # the prompt, and there
         session.type(keys)
         until_quiet(session)
-    session.type(b"\x1b")
-    until_quiet(session)
+    for _ in range(2):  # on a busy machine the first may be read together with what follows it
+        session.type(b"\x1b")
+        until_quiet(session)
     for keys in (b"\t", b"j", b"j", b"\r", b"\x7f", b"\t", b"\x1bOP"):
         session.type(keys)
         until_quiet(session)

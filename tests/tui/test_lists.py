@@ -292,6 +292,29 @@ async def test_a_function_is_entered_from_the_node_that_calls_it(tmp_path: Path)
         assert driver.session.function_path == ["work"]
 
 
+async def test_the_keys_work_from_the_details_as_well(tmp_path: Path) -> None:
+    bodies = [function(b"work", [b"p"], {b"out": b"r:output:0"}, [identity(b"r", b"p")])]
+    call = node(b"call", b"PartitionedCall", [b"x"], f=attr(func=function_name(b"work")))
+    path = write_saved_model(tmp_path / "m", meta_graph(nodes=[placeholder(b"x"), call], functions=bodies))
+    async with explorer(path) as driver:
+        await driver.expand("Graph")
+        await driver.go_to("call")
+        await driver.press("tab")
+        assert driver.detail.has_focus
+        await driver.press("t")
+        await driver.until(lambda: view(driver).has_focus)
+        await read(driver)
+        await driver.press("tab", "t")
+        await driver.until(lambda: driver.tree.has_focus)
+        await driver.settled()
+        assert driver.title == "call"
+        await driver.press("tab", "e")
+        await driver.until(lambda: driver.session.function_path == ["work"])
+        await driver.until(lambda: driver.tree.has_focus)
+        await driver.settled()
+        assert driver.title == "work"
+
+
 async def test_lists_stay_lists_on_the_way_into_a_function_and_out(tmp_path: Path) -> None:
     async with explorer(model(tmp_path)) as driver:
         await shown(driver, "ops")

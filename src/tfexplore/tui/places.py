@@ -110,14 +110,18 @@ class Places(Browsing):
         self._tell_place()
         return True
 
-    async def enter_under_cursor(self) -> bool:
+    async def enter_under_cursor(self, subject: Subject | None = None) -> bool:
         """Enters the function under the cursor, the one that its node calls, or the one that it stands in.
+
+        Args:
+            subject: looked at in the cursor's place.
 
         Raises:
             ModelError: it cannot be read.
             Cancelled: it was cancelled.
         """
-        subject = self.lists.subject if self.lists is not None else self.subject_at(self.cursor)
+        if subject is None:
+            subject = self.lists.subject if self.lists is not None else self.subject_at(self.cursor)
         owner = self.lists.owner if self.lists is not None else self.owner
         if subject is None or owner is None or owner.meta_graph is None:
             return False

@@ -23,6 +23,8 @@ from tfexplore.tui.widgets.line_view import LineView
 class CandidateList(LineView):
     """How what is typed may go on: glyph, name, kind."""
 
+    TITLE = "Names"
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
         "line--cursor-blurred",

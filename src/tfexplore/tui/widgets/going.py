@@ -21,12 +21,25 @@ from tfexplore.tui.widgets.model_tree import ModelTree
 class Going(Container):
     """The panes' base: what the left shows, and the ways to what has a name."""
 
+    TITLE = "The panes"
+    HELP = "The model on the left, as a tree or as lists; the details beside it."
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "colon", "jump", "Go to", id="app.jump", tooltip="Go to a node, tensor, variable, key or function by name"
         ),
         Binding(
             "n", "hit(1)", "Next hit", show=False, id="app.next_hit", tooltip="Go to the next hit of the last search"
+        ),
+        # The tree and the lists have these keys themselves: here they are for the details.
+        Binding("t", "lists", "Lists", show=False, id="app.lists", tooltip="Flat lists on the left, or the tree again"),
+        Binding(
+            "e",
+            "enter_function",
+            "Into function",
+            show=False,
+            id="app.enter",
+            tooltip="Show the graph of the function that the details are of, or that its node calls",
         ),
         Binding("N", "hit(-1)", "Hit before", show=False, id="app.hit_before", tooltip="Go to the hit before"),
     ]
@@ -35,7 +48,9 @@ class Going(Container):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Names are gone to where a model is looked at."""
-        if action in ("jump", "hit"):
+        if action in ("lists", "enter_function") and self.session.tab is not Tab.EXPLORE:
+            return False
+        if action in ("jump", "hit", "lists", "enter_function"):
             return self.session.model is not None and not self.session.in_list
         return super().check_action(action, parameters)
 
@@ -57,11 +72,16 @@ class Going(Container):
     def _enter_function_requested(self) -> None:
         self.enter_function()
 
+    def action_enter_function(self) -> None:
+        """Shows the graph of the function that the details are of, or that its node calls."""
+        shown = self.session.shown
+        self.enter_function(shown.subject if shown is not None else None)
+
     @work(exclusive=True, group="left", description="entering a function")
-    async def enter_function(self) -> None:
-        """Shows the graph of the function under the cursor."""
+    async def enter_function(self, subject: Subject | None = None) -> None:
+        """Shows the graph of the function of a subject, or of the one under the cursor of the left."""
         try:
-            if not await self.session.enter_under_cursor():
+            if not await self.session.enter_under_cursor(subject):
                 said = "No function here: e goes into one that is listed, or that a node calls, as a loop its body."
                 self.app.notify(said, markup=False, timeout=4)
                 return
@@ -69,6 +89,7 @@ class Going(Container):
             return
         except ModelError as error:
             self.app.notify(text.visible(str(error)), severity="error", markup=False, timeout=10)
+        self.focus_left()
         self._place_changed()
 
     @on(ModelTree.LeaveFunctionRequested)
@@ -90,6 +111,11 @@ class Going(Container):
         if not await self.session.show_lists():
             self.app.notify("There are no lists: this model has neither a graph nor keys.", markup=False, timeout=4)
         self._place_changed()
+
+    def action_lists(self) -> None:
+        """Shows the flat lists on the left, or the tree again."""
+        self.focus_left()
+        self.post_message(ModelTree.ListsRequested() if self.session.lists is None else FlatListView.TreeRequested())
 
     @on(FlatListView.TreeRequested)
     def _tree_requested(self) -> None:
