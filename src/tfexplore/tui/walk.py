@@ -92,7 +92,7 @@ class Walk:
 
         def happened(event: Event) -> None:
             if isinstance(event, Progress):
-                say(f"{text.visible(event.what)}, for shapes (Escape cancels)")
+                say(f"shapes: {text.visible(event.what)} (Escape cancels)")
 
         async def run() -> bool:
             runner = await predict.lend(meta_graph, ask)
@@ -101,7 +101,7 @@ class Walk:
             self._keep(graph, await runner.infer_shapes(function, happened))
             return True
 
-        say("asking the runtime for shapes (Escape cancels)")
+        say("shapes: asking the runtime (Escape cancels)")
         self._cancelled = False
         self._asking = asyncio.get_running_loop().create_task(run())
         try:

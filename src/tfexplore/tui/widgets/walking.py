@@ -77,9 +77,8 @@ class Walking(Container):
             session = self.session
             if session.model is None or session.in_list or session.tab is Tab.PREDICT:
                 return False
-            if action == "infer_shapes":
-                return self._lacks_shapes()
-        return True
+            return self._lacks_shapes() if action == "infer_shapes" else True
+        return super().check_action(action, parameters)
 
     def _lacks_shapes(self) -> bool:
         shown = self.session.shown
