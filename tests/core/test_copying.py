@@ -124,7 +124,11 @@ def paths(where: str, request: pytest.FixtureRequest) -> list[Path]:
     if where.startswith("demo/"):
         return [FOLDER / where[5:]]
     if where == "small":
-        return [one for one in sorted(request.getfixturevalue("small_models").iterdir()) if "cut" not in one.name]
+        return [
+            one
+            for one in sorted(request.getfixturevalue("small_models").iterdir())
+            if one.name not in ("cut.pb.gz", "unregistered.pb")
+        ]
     corpus = request.getfixturevalue("corpus") / "models"
     return [corpus / name for name in CORPUS]
 

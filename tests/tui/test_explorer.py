@@ -517,7 +517,7 @@ async def test_every_key_of_a_pane_has_words_in_its_help() -> None:
                     for key in binding.key.split(","):
                         assert key.strip() in keys
                         assert key_word(driver.app, key.strip()) in named, (key, listed)
-                    assert (binding.tooltip or binding.description) in " ".join(listed.split())  # it is wrapped
+                    assert (binding.tooltip or binding.description) in " ".join(listed.split())
             await driver.press("escape")
             await driver.until(lambda: len(driver.app.screen_stack) == 1)
 
