@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from tfexplore.core.checkpoint_saving import CheckpointDirectory
     from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.model import Model
-    from tfexplore.loader.tuning import Figures, Prepared, Ran, Reach, Report, Restored, Tuner
+    from tfexplore.loader.tuning import Tuner
+    from tfexplore.loader.tuning_records import Figures, Prepared, Ran, Reach, Report, Restored
 
 DEFAULT_STEPS = 10
 # Rows of the table of steps on a terminal; a pipe and --json get all.
