@@ -53,7 +53,7 @@ def test_every_pane_and_screen_says_what_it_is_for() -> None:
 
 
 # Each acts only where the other cannot: `check_action` sees to it.
-MEANT: set[frozenset[str]] = set()
+MEANT = {frozenset({"list.back", "list.leave"}), frozenset({"tree.out", "tree.leave"})}
 
 
 def test_no_key_means_two_things_in_one_pane() -> None:
@@ -115,7 +115,8 @@ def test_keys_are_read(written: str, keys: list[str], wrong: list[str]) -> None:
 )
 def test_what_cannot_be_done_is_said(line: str, said: str) -> None:
     _, problems = keymap(parse_settings(f"[keys]\n{line}", "there"), "there")
-    assert problems == (f"there, line 2: {said}",)
+    assert f"there, line 2: {said}" in problems
+    assert all(one.startswith("there, line 2: ") for one in problems)
 
 
 def test_a_swap_is_no_conflict() -> None:

@@ -28,11 +28,14 @@ from tfexplore.core.subjects import (
     NoteSubject,
     ObjectSubject,
     OpSubject,
+    PathSubject,
+    RestSubject,
     ScopeSubject,
     SectionSubject,
     SignatureSubject,
     Subject,
     TensorInfoSubject,
+    TensorSubject,
     VariableSubject,
 )
 from tfexplore.errors import ModelError
@@ -174,6 +177,24 @@ def _node(subject: NodeSubject, cancel: Cancel) -> Iterator[Copy]:
     yield from _python(fetching.tensor(owner, subject.function, f"{name}:0"))
 
 
+def _output(subject: TensorSubject, cancel: Cancel) -> Iterator[Copy]:
+    name = f"{subject.graph.names[subject.position]}:{subject.number}"
+    found = subject.graph.output(subject.position, subject.number)
+    yield of_text(NAME, name)
+    yield of_text(PATH, name)
+    yield from _tensor(found.dtype, found.shape, found.shape_stored)
+    yield from _python(fetching.tensor(subject.meta_graph, subject.function, name))
+
+
+def _rest(subject: RestSubject, cancel: Cancel) -> Iterator[Copy]:
+    yield from copies(subject.of, cancel)
+
+
+def _path(subject: PathSubject, cancel: Cancel) -> Iterator[Copy]:
+    names = subject.graph.names
+    yield of_text(LINE, f"{names[subject.first]} > {names[subject.second]}")
+
+
 def _constant(subject: NodeSubject) -> Iterator[Copy]:
     """The value of a Const."""
     if subject.graph.ops[subject.position] != "Const":
@@ -288,6 +309,9 @@ _COPIERS: dict[type, Callable[[Any, Cancel], Iterator[Copy]]] = {
     VariableSubject: _variable,
     KeySubject: _key,
     NodeSubject: _node,
+    TensorSubject: _output,
+    RestSubject: _rest,
+    PathSubject: _path,
     OpSubject: _op,
     ArgumentSubject: _argument,
     FunctionSubject: _function,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.model import COLLECTION, Model
-from tfexplore.core.subjects import KeySubject, NodeSubject, Subject, VariableSubject
+from tfexplore.core.subjects import ArgumentSubject, KeySubject, NodeSubject, Subject, TensorSubject, VariableSubject
 from tfexplore.errors import CorruptError, UnsupportedError, UsageError
 from tfexplore.formats import dtypes, tensor_proto
 from tfexplore.formats.bundle_entry import named
@@ -298,12 +298,23 @@ def source_of(subject: Subject) -> TensorSource | None:
     if isinstance(subject, VariableSubject):
         checkpoint, key = subject.meta_graph.checkpoint, subject.variable.key
         return None if checkpoint is None or key is None else KeySource(checkpoint, key)
-    if isinstance(subject, NodeSubject):
-        return const_source(subject)
+    if isinstance(subject, NodeSubject | TensorSubject):
+        name = subject.graph.names[subject.position]
+        return const_source(subject) or _variable_behind(subject.meta_graph, subject.function, name)
+    if isinstance(subject, ArgumentSubject) and subject.is_input:
+        return _variable_behind(subject.meta_graph, subject.function, subject.argument.name)
     return None
 
 
-def const_source(subject: NodeSubject) -> ConstSource | None:
+def _variable_behind(owner: MetaGraph, function: str | None, spelled: str) -> TensorSource | None:
+    """The stored value of the one variable whose value or handle a tensor is."""
+    from tfexplore.core.origins import Origins
+
+    found = Origins(owner).variables(function, spelled)
+    return source_of(VariableSubject(owner, found[0])) if len(found) == 1 else None
+
+
+def const_source(subject: NodeSubject | TensorSubject) -> ConstSource | None:
     """The value of a Const node; None for any other node.
 
     Raises:

@@ -11,6 +11,7 @@ from tfexplore.core.subjects import (
     NodeSubject,
     SignatureSubject,
     Subject,
+    TensorSubject,
     VariableSubject,
 )
 from tfexplore.formats.graph_def import called_functions
@@ -54,7 +55,7 @@ def function_of(subject: Subject) -> str | None:
 
 def way_to(subject: Subject) -> Way | None:
     """The way to a node, argument, variable, key, signature or function; None for anything else."""
-    if isinstance(subject, NodeSubject):
+    if isinstance(subject, NodeSubject | TensorSubject):
         name = subject.graph.names[subject.position]
         section = "Graph" if subject.function is None else "Nodes"
         return Way(section, name, subject.meta_graph, function=subject.function)

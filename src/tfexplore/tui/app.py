@@ -17,7 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tfexplore.core import text
-from tfexplore.core.copied import Copy
+from tfexplore.core.copied import VALUE, Copy, of_text
 from tfexplore.core.settings import Settings, read_settings, settings_path
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
@@ -266,6 +266,11 @@ class ExplorerApp(App[None], inherit_bindings=False):
             write = self._driver.write if self._driver is not None else lambda _: None
             said, well = copy_out(copied, self.settings.clipboard, write)
             self.notify(said, severity="information" if well else "error", markup=False, timeout=6)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copies what an input or a screen gives, the way that everything is copied here."""
+        self._clipboard = text  # for pasting within the explorer
+        self._copy(of_text(VALUE, text))
 
     def action_next_theme(self) -> None:
         """Changes between dark, light and the terminal's own colours."""

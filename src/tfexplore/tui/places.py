@@ -15,6 +15,7 @@ from tfexplore.core.subjects import (
     NodeSubject,
     OpSubject,
     Subject,
+    TensorSubject,
 )
 from tfexplore.core.ways import Way, function_of, way_to
 from tfexplore.errors import ModelError
@@ -303,7 +304,7 @@ def _graph_of(subject: Subject) -> tuple[MetaGraph, str | None] | None:
     """The MetaGraph and the function that something is in, or is; None for what is in no graph."""
     if isinstance(subject, FunctionSubject):
         return subject.meta_graph, subject.name
-    if isinstance(subject, NodeSubject | OpSubject | ArgumentSubject):
+    if isinstance(subject, NodeSubject | TensorSubject | OpSubject | ArgumentSubject):
         return subject.meta_graph, subject.function
     return None
 

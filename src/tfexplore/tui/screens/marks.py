@@ -80,8 +80,8 @@ class MarksScreen(ModalScreen[str | None]):
 
     HELP = "Marks are places of this model under a letter or figure. A letter chooses; Delete forgets a mark."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "move(1)", "Down", show=False, id="marks.down"),
-        Binding("up", "move(-1)", "Up", show=False, id="marks.up"),
+        Binding("down", "move(1)", "Down", show=False, id="marks.down", tooltip="The mark below"),
+        Binding("up", "move(-1)", "Up", show=False, id="marks.up", tooltip="The mark above"),
         Binding("enter", "take", "Go there", id="marks.take", tooltip="Go to the mark, or set it anew"),
         Binding("delete", "forget", "Forget", id="marks.forget", tooltip="Forget the mark under the cursor"),
         Binding("escape", "leave", "Close", id="marks.close", tooltip="Back to where you were"),

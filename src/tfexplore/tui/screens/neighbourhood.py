@@ -35,8 +35,6 @@ class PictureView(LineView):
         "picture--node",
     }
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "along(-1)", "Edge above", show=False, id="around.up", tooltip="The edge above"),
-        Binding("down,j", "along(1)", "Edge below", show=False, id="around.down", tooltip="The edge below"),
         Binding("left,h", "sideways(-1)", "Producers", show=False, id="around.left", tooltip="Towards the producers"),
         Binding("right,l", "sideways(1)", "Consumers", show=False, id="around.right", tooltip="Towards the consumers"),
         Binding("enter", "recentre", "To the middle", id="around.recentre", tooltip="Put that node in the middle"),
@@ -109,9 +107,9 @@ class PictureView(LineView):
     def _is_at(self, line: int) -> bool:
         return self.around.side != CENTRE and line == self.around.row
 
-    def action_along(self, by: int) -> None:
+    def action_move(self, lines: int) -> None:
         """Moves between the edges."""
-        if self.around.along(by):
+        if self.around.along(lines):
             self.show_change()
 
     def action_sideways(self, to: int) -> None:

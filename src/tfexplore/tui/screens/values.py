@@ -143,6 +143,8 @@ class PanelView(Widget):
 class ValuesScreen(ModalScreen[None]):
     """Over the panes: what was looked at stays."""
 
+    TITLE = "Values"
+    HELP = ValueGrid.HELP
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "ask('slice')", "Slice", id="values.slice", tooltip="Look at a part: 0, :, 3:10, :"),
         Binding("g", "ask('go to')", "Go to", id="values.go_to", tooltip="Go to an index: 3, 5"),
@@ -156,7 +158,6 @@ class ValuesScreen(ModalScreen[None]):
             tooltip="Filters, then the matrix by its means, then by its farthest values, then none",
         ),
         Binding("escape", "escape", "Back", id="values.close", tooltip="Cancel what is being read, else go back"),
-        Binding("f1,question_mark", "app.help", "Help", id="values.help", tooltip="Every key of this screen"),
         Binding("e", "heat", "Heat", id="values.heat", tooltip="Colours behind the numbers, or none"),
         Binding("t", "transpose", "Transpose", id="values.transpose", tooltip="Change rows and columns"),
         Binding("r", "turn('rows')", "Rows", id="values.rows", tooltip="The next axis as the rows"),
@@ -339,7 +340,6 @@ class ValuesScreen(ModalScreen[None]):
         found = self.values.exact
         if found:
             self.app.copy_to_clipboard(found)
-            self.notify("Copied.", markup=False, timeout=2)
 
     def action_escape(self) -> None:
         """Stops asking, cancels what is being read, or goes back."""

@@ -56,7 +56,9 @@ class ValueGrid(Widget, can_focus=True):
             tooltip="A screenful to the right",
         ),
         Binding("home,0", "edge(0, -1)", "Row's start", show=False, id="values.home", tooltip="The row's first value"),
-        Binding("end,$", "edge(0, 1)", "Row's end", show=False, id="values.end", tooltip="The row's last value"),
+        Binding(
+            "end,dollar_sign", "edge(0, 1)", "Row's end", show=False, id="values.end", tooltip="The row's last value"
+        ),
         Binding("ctrl+home", "edge(-1, -1)", "Start", show=False, id="values.start", tooltip="The first value"),
         Binding("ctrl+end,G", "edge(1, 1)", "End", show=False, id="values.last", tooltip="The last value"),
     ]

@@ -28,6 +28,8 @@ _NOTHING = {"inputs": "Nothing goes in here.", "outputs": "Nothing comes out her
 class Walking(Container):
     """The panes' base: what the details show is the place from which one walks."""
 
+    TITLE = "The panes"
+    HELP = "What the details show is the place from which one walks."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("i", "go_to_block('inputs')", "In", id="walk.inputs", tooltip="Go to the inputs in the details"),
         Binding(
