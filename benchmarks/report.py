@@ -53,6 +53,11 @@ def fine_seconds(value: float) -> str:
     return f"{value * 1000:.1f} ms"
 
 
+def count(value: float) -> str:
+    """A number of bytes."""
+    return f"{value:,.0f} B"
+
+
 def size(value: float) -> str:
     """Bytes, in MiB."""
     return f"{value / 2**20:.1f} MiB"

@@ -11,6 +11,7 @@ import sys
 
 import first_frame
 import import_time
+import keys
 import large
 import open_all
 import predict
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "scan": scan,
     "predict": predict,
     "search": search,
+    "keys": keys,
     "first_frame": first_frame,
     "import": import_time,
     "open_all": open_all,

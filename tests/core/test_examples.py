@@ -266,6 +266,15 @@ def test_cut_and_flipped_bytes_give_our_errors_only(sequence: bool) -> None:
     assert refused > len(damaged) // 4
 
 
+def test_empty_lists_parse_without_a_spec_as_well(tf: Any) -> None:
+    raw = build({"a": 1, "v": []}, None)
+    features = {"a": tf.io.FixedLenFeature([], tf.int64), "v": tf.io.VarLenFeature(tf.int64)}
+    assert tf.io.parse_example([raw], features)["a"].numpy().tolist() == [1]
+    raw = build({"context": {"a": 1}, "feature_lists": {"steps": []}}, None)
+    steps = {"steps": tf.io.FixedLenSequenceFeature([], tf.int64)}
+    assert tf.io.parse_sequence_example([raw], None, steps)[1]["steps"].shape == [1, 0]
+
+
 # -- rows --
 
 

@@ -195,13 +195,13 @@ def test_consumers_are_the_inputs_turned_round(nodes: list[tuple[bytes, list[byt
 
 
 def test_a_consumer_with_many_inputs_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tfexplore.core import graph as module
+    from tfexplore.core import edges as module
 
     found = graph(placeholder(b"x"), node(b"fan", b"AddN", [b"x"] * 3000, N=attr(i=3000), T=attr(type=1)))
     found.load_edges()
     decoded: list[bytes] = []
-    original = module._raw_inputs
-    monkeypatch.setattr(module, "_raw_inputs", lambda raw: decoded.append(raw) or original(raw))
+    original = module.raw_inputs
+    monkeypatch.setattr(module, "raw_inputs", lambda raw: decoded.append(raw) or original(raw))
     assert len(found.consumers(0)) == 3000
     assert len(decoded) == 1
     assert [use.slot for use in found.consumers(0, 5)] == [0, 1, 2, 3, 4]
@@ -227,3 +227,34 @@ def test_edges_and_inputs_are_cancelled() -> None:
     with pytest.raises(Cancelled):
         found.inputs(found.node(1), cancel=cancel)
     assert len(found.consumers(0)) == 1
+
+
+def test_the_users_of_one_node_of_a_large_graph_are_those_of_all_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by name or with all others, the edges are the same; damaged nodes, doubles and arguments included."""
+    from tfexplore.core import edges
+
+    names = ["a", "a/b", "ab", "a", "arg", "c"]
+    raw = [
+        placeholder(b"a"),
+        identity(b"a/b", b"a"),
+        identity(b"ab", b"a:1"),
+        identity(b"a", b"a/b"),
+        identity(b"arg", b"arg"),
+        node(b"c", b"AddV2", [b"a", b"ab", b"^a", b"a:output:0", b"arg"]),
+    ]
+    raw.append(b"\x0a\xff")
+    names.append("(damaged node 6)")
+    whole = edges.Edges(names, raw, {"arg"})
+    whole.load()
+    monkeypatch.setattr(edges, "LARGE", 2)
+    single = edges.Edges(names, raw, {"arg"})
+    for position in range(len(raw)):
+        single.load(of=position)
+        assert single._all is None
+        assert single.consumers(position) == whole.consumers(position)
+        assert single.num_consumers(position) == whole.num_consumers(position)
+        assert single.consumers(position, 1, 1) == whole.consumers(position, 1, 1) == whole.consumers(position)[1:2]
+    assert [(use.node, use.slot) for use in whole.consumers(0)] == [(1, 0), (2, 0), (5, 0), (5, 2), (5, 3)]
+    assert whole.consumers(3) == whole.consumers(4) == []
+    assert single.rows() == whole.rows()
+    assert single.consumers(0) == whole.consumers(0)

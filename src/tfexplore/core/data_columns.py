@@ -203,16 +203,11 @@ class FlatColumn(Column):
     def _together(self, values: list[Any], shape: Shape) -> np.ndarray:
         import numpy as np
 
-        if isinstance(values[0], np.ndarray):
-            count = len(values[0])
-            if any(len(part) != count or part.dtype != values[0].dtype for part in values):
-                raise UsageError("")
-            return self._fitted(np.concatenate(values), (len(values), *self._dims(count, "")), "")
-        count = len(values[0])
-        if any(isinstance(part, np.ndarray) or len(part) != count for part in values):
-            raise UsageError("")
-        flat = [leaf for part in values for leaf in part]
-        return self._fitted(_objects(flat), (len(values), *self._dims(count, "")), "")
+        count, dtype = len(values[0]), getattr(values[0], "dtype", None)
+        if any(len(part) != count or getattr(part, "dtype", None) != dtype for part in values):
+            raise UsageError("they differ")
+        whole = _objects([leaf for part in values for leaf in part]) if dtype is None else np.concatenate(values)
+        return self._fitted(whole, (len(values), *self._dims(count, "")), "")
 
     def _alone(self, value: Any, where: str) -> np.ndarray:
         import numpy as np

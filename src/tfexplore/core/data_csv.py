@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _TELL_EVERY = 2_048
-_MAX_CELL = 8 << 20
+# Of one row, which may go over many lines.
+_MAX_ROW, _MAX_COLUMNS = 4 << 20, 100_000
 _PART = re.compile(r"(.*)\[([0-9]{1,6})\]", re.DOTALL)
 _BOOL = 10
 _NUMBER = frozenset("0123456789+-.eE")
@@ -53,6 +54,11 @@ def read_csv(
     """
     records = _iter_records(path, cancel)
     _, names, _ = next(records, (0, [], 0))
+    if len(names) > _MAX_COLUMNS:
+        file = text.visible(path)
+        raise UsageError(
+            f"{file}, line 1: there are {len(names):,} columns, more than the {_MAX_COLUMNS:,} that are read"
+        )
     header = _Header([name.strip() for name in names], path)
     rows = _CsvRows(header.plan(ask), ask, budget, lambda line: f"{text.visible(path)}, line {line:,}")
     for line, cells, size in records:
@@ -73,25 +79,28 @@ def read_csv(
 def _iter_records(path: str, cancel: threading.Event | None) -> Iterator[tuple[int, list[str], int]]:
     """The header and the rows, each with the line that it begins at and its size in bytes."""
     file = text.visible(path)
-    read = 0
+    read = before = 0
+    line = 1
 
     def lines() -> Iterator[str]:
         nonlocal read
-        for number, raw in iter_lines(path, cancel, empty=True):
+        for number, raw in iter_lines(path, cancel, empty=True, longest=_MAX_ROW):
             read += len(raw) + 1
+            if read - before > _MAX_ROW + 1:
+                hint = ", perhaps for a quote that does not end" if number > line else ""
+                raise UsageError(f"{file}, line {line:,}: the row has over {_MAX_ROW:,} bytes{hint}")
             try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield raw.decode("utf-8-sig" if number == 1 else "utf-8") + "\n"
             except UnicodeDecodeError as error:
                 raise UsageError(f"{file}, line {number:,}: byte {error.start:,} of it is not UTF-8") from None
-            yield line + "\n"
 
     source = lines()
     first = next(source, "")
     delimiter = "\t" if path.removesuffix(".gz").endswith(".tsv") else ","
     if delimiter == "," and "," not in first and ";" in first:
         delimiter = ";"
-    # For the whole process; it only ever grows, and `iter_lines` bounds what is read.
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
+    # For the whole process: it only ever grows.
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_ROW + 1))
     reader = csv.reader(_chained(first, source), delimiter=delimiter, strict=True)
     while True:
         line, before = reader.line_num + 1, read
@@ -147,10 +156,13 @@ class _Header:
             if not self._unnamed:
                 raise
             raise UsageError(f"{error}; the first line must be a header row with the columns' names") from None
-        wanted = [*found.columns.values(), *(() if found.target is None else (found.target,))]
-        for column in wanted:
-            if column.column in self._twice:
-                raise UsageError(f"{file}: there are several columns {text.label(column.column)}")
+        wanted = {column.column for column in (*found.columns.values(), found.target) if column is not None}
+        wanted.update(feature.name for info in found.examples for feature in ask.specs[info.name].features)
+        for column in sorted(wanted):
+            place = self.places.get(column)
+            parts = [column] if not isinstance(place, list) else [f"{column}[{number}]" for number in range(len(place))]
+            for name in self._twice.intersection(parts):
+                raise UsageError(f"{file}: there are several columns {text.label(name)}")
         return found
 
 
@@ -164,6 +176,9 @@ class _Row(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         place = self._header.places[name]
         return self._cells[place] if isinstance(place, int) else [self._cells[part] for part in place]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._header.places
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._header.places)
@@ -224,9 +239,10 @@ def _cell(value: Any, dtype: int | None, row: Shape, is_target: bool, where: Cal
 
 
 def _number(cell: str) -> int | float | None:
-    if cell and len(cell) <= 400 and _NUMBER.issuperset(cell):
-        try:
-            return int(cell) if cell.lstrip("+-").isdigit() else float(cell)
-        except ValueError:
-            return None
-    return _WORDS.get(cell.lower())
+    if not cell or len(cell) > 400 or not _NUMBER.issuperset(cell):
+        return _WORDS.get(cell.lower())
+    try:
+        found = int(cell) if cell.lstrip("+-").isdigit() else float(cell)
+    except ValueError:
+        return None
+    return None if found in (math.inf, -math.inf) else found

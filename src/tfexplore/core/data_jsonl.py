@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TELL_EVERY = 2_048
 _SIZE = 64
+# Of one row; parsed it takes some thirty times that.
+_MAX_ROW = 4 << 20
 
 
 def read_jsonl(
@@ -64,5 +66,5 @@ def _iter_objects(
         for number, row in enumerate(document if isinstance(document, list) else [document], 1):
             yield number, row, _SIZE
         return
-    for number, line in iter_lines(path, cancel):
+    for number, line in iter_lines(path, cancel, longest=_MAX_ROW):
         yield number, json_values.parse(line, place(number)), len(line)

@@ -50,7 +50,7 @@ def read_records(
         features: Mapping[str, Any] = {}
         if rows is None or rows.reads_columns:
             found = example.features(record, path=path, offset=offset + _HEAD)
-            features = _Features({text.decode(name): raw for name, raw in found.items()}, path, offset + _HEAD)
+            features = _Features({text.decode(name): raw for name, raw in found.items() if raw}, path)
         if rows is None:
             rows = Rows(plan(ask, sorted(features), path), ask, budget, place, flat=True)
         rows.add(features, (number, offset), len(record), message=record)
@@ -63,21 +63,17 @@ def read_records(
 
 
 class _Features(Mapping[str, Any]):
-    """The features of an Example by name, each decoded when it is asked for."""
+    """The features of an Example that have values, by name, each decoded when it is asked for."""
 
-    def __init__(self, raw: dict[str, bytes], path: str, offset: int) -> None:
+    def __init__(self, raw: dict[str, bytes], path: str) -> None:
         self._raw = raw
         self._path = path
-        self._offset = offset
 
     def __getitem__(self, name: str) -> Any:
         import numpy as np
 
-        kind, values = example.values(self._raw[name], path=self._path, offset=None)
-        return np.array(values, _DTYPES[kind]) if kind in _DTYPES else values
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._raw and bool(self._raw[str(name)])
+        kind, values = example.values(self._raw[name], path=self._path)
+        return np.fromiter(values, _DTYPES[kind], len(values)) if kind in _DTYPES else list(values)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)

@@ -9,9 +9,10 @@ from tfexplore.core import text
 from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
 from tfexplore.core.detail_files import definition_blocks
 from tfexplore.core.detail_stored import INFERRED, slot_blocks, stored_blocks
+from tfexplore.core.edges import Consumer
 from tfexplore.core.feature_spec import default_text, input_specs
 from tfexplore.core.functions import Function
-from tfexplore.core.graph import Consumer, Graph, Input, Tensor
+from tfexplore.core.graph import Graph, Input, Tensor
 from tfexplore.core.items import Cancel
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.op_meanings import meaning
@@ -142,7 +143,7 @@ def node(subject: NodeSubject, cancel: Cancel) -> Detail:
     """A node: op, outputs, inputs, who uses it, the variable behind it, attributes."""
     graph, owner = subject.graph, subject.meta_graph
     graph.load(cancel)
-    graph.load_edges(cancel)
+    graph.load_edges(cancel, of=subject.position)
     found = graph.node(subject.position)
     lines = [fact("op", found.op, OpSubject(owner, graph, subject.function, found.op))]
     said = meaning(found.op, owner.op_defs.find(found.op))

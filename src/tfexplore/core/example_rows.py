@@ -66,14 +66,17 @@ def iter_rows(value: str, cancel: threading.Event | None = None) -> Iterator[Row
         raise UsageError(str(error)) from error
 
 
-def iter_lines(path: str, cancel: threading.Event | None = None, *, empty: bool = False) -> Iterator[tuple[int, bytes]]:
+def iter_lines(
+    path: str, cancel: threading.Event | None = None, *, empty: bool = False, longest: int = _MAX_LINE
+) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, each with its number, counted from 1; the file may be packed with gzip.
 
     Args:
         empty: whether empty lines come as well.
+        longest: bytes that a line may have.
 
     Raises:
-        UsageError: a line of over 8 MiB.
+        UsageError: a line has more than `longest` bytes.
         ModelError: the file cannot be read.
         Cancelled: `cancel` was set.
     """
@@ -89,8 +92,8 @@ def iter_lines(path: str, cancel: threading.Event | None = None, *, empty: bool 
                 if empty or line.strip():
                     yield number, bytes(line)
             rest = last
-            if len(rest) > _MAX_LINE:
-                raise UsageError(f"{text.visible(path)}, line {number + 1:,} has over {_MAX_LINE:,} bytes")
+            if len(rest) > longest:
+                raise UsageError(f"{text.visible(path)}, line {number + 1:,} has over {longest:,} bytes")
         if rest.strip():
             yield number + 1, bytes(rest)
 

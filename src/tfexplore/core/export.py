@@ -72,7 +72,8 @@ def export(
 ) -> Exported:
     """Writes a copy of the model's folder, with new values for some of its variables.
 
-    It is written under another name and takes its own when it is complete and on the disk: see `new_folder`.
+    It is written under another name and takes its own when it is complete and on the disk: see `new_folder`. Its
+    files have the permissions of new files.
 
     Args:
         values: by checkpoint key, each of the dtype and shape that the checkpoint stores; a partitioned variable as a
@@ -118,6 +119,8 @@ def export(
                 "the variables were written anew since the model was opened", path=bundle.prefix, hint="open it again"
             )
         files, nbytes = _measure(new.path)
+        check_cancel(cancel)
+        _check_target(folder, directory, overwrite, {one.name for one in found})  # all this may have taken long
         left = new.commit(overwrite=overwrite)
     if left is not None:
         notes.append(f"{left}: the folder that was replaced could not be removed")
@@ -183,6 +186,12 @@ def _check_target(folder: str, directory: str, overwrite: bool, names: Collectio
     Args:
         names: what the model's folder holds: the same in the old folder is no stranger.
     """
+    try:
+        possible = bool(directory) and b"\0" not in os.fsencode(directory)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise UsageError(f"no folder can be named {directory!r}")
     if lies_within(directory, folder):
         raise UsageError(f"{directory}: the model itself lies there ({folder}), and it is never written to")
     if not os.path.lexists(directory):

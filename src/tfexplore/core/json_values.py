@@ -112,6 +112,8 @@ def flatten(value: Any, where: str) -> tuple[tuple[int, ...], list[Any]]:
         first = level[0]
         for part in level:
             if not isinstance(part, list) or not isinstance(first, list) or len(part) != len(first):
+                if part is first:
+                    part = next(other for other in level if isinstance(other, list))
                 raise UsageError(
                     f"{where}: the lists at depth {len(shape) + 1} are not alike: "
                     f"{describe(first)} beside {describe(part)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core.checkpoint import Checkpoint, CheckpointInfo, checkpoint_info
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.errors import Cancelled, UsageError
+from tfexplore.errors import Cancelled, ModelError, UsageError
+from tfexplore.formats.table import check_cancel
 
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
@@ -96,6 +98,23 @@ class Model:
         """Reads what is missing of a first look; see `Checkpoint.load`."""
         if self.checkpoint is not None:
             self.checkpoint.load(cancel, progress)
+
+    def prepare(self, cancel: threading.Event | None = None) -> None:
+        """Makes what the first details of a large graph would wait for: its names in order, its variables.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        from tfexplore.core.edges import LARGE
+
+        for owner in self.meta_graphs:
+            with contextlib.suppress(ModelError):  # whoever looks at it says why
+                owner.graph.load(cancel)
+                if len(owner.graph) > LARGE:
+                    check_cancel(cancel)
+                    _ = owner.graph.sorted_names
+                    check_cancel(cancel)
+                    _ = owner.variables
 
     @property
     def kind_name(self) -> str:

@@ -88,7 +88,7 @@ def neighbours(
         Cancelled: `cancel` was set.
     """
     graph.load(cancel)
-    graph.load_edges(cancel)
+    graph.load_edges(cancel, of=position)
     node = graph.node(position)
     producers = []
     for found in graph.inputs(node, limit, cancel):

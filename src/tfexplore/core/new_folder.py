@@ -48,6 +48,7 @@ class NewFolder:
     """
 
     def __init__(self, target: str) -> None:
+        self._named = target
         self.target = os.path.abspath(target)
         self._parent, self._name = os.path.split(self.target)
         self._made: list[str] = []
@@ -61,10 +62,11 @@ class NewFolder:
             beside = [os.path.join(self._parent, name) for name in os.listdir(self._parent) if name.startswith(start)]
             self.left_behind = sorted(path for path in beside if not _is_locked(path))
             os.mkdir(self.path)
-            self._lock = _lock(self.path)
         except OSError as error:
             self._remove_parents()
-            raise write_error(self.target, error) from error
+            raise write_error(target, error) from error
+        with contextlib.suppress(OSError):  # some file systems have no locks: others take this folder for a left one
+            self._lock = _lock(self.path)
 
     def _make_parents(self) -> None:
         missing = []
@@ -111,8 +113,8 @@ class NewFolder:
             old = self._take_place(overwrite)
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                raise UsageError(f"{self.target} exists already; --overwrite replaces it") from error
-            raise write_error(self.target, error) from error
+                raise UsageError(f"{self._named} exists already; --overwrite replaces it") from error
+            raise write_error(self._named, error) from error
         self._done = True
         # From here on the new folder counts, whatever happens to the rest.
         with contextlib.suppress(UsageError):
@@ -145,12 +147,16 @@ class NewFolder:
     def __enter__(self) -> NewFolder:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, *_: object) -> None:
         if self._lock >= 0:
             os.close(self._lock)
-        if not self._done:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self._remove_parents()
+        if self._done:
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._remove_parents()
+        if isinstance(error, UsageError) and self.path in str(error):
+            # The person knows the folder by the name that it was to have.
+            raise UsageError(str(error).replace(self.path, self._named)) from error
 
 
 def _lock(path: str) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tfexplore.errors import UnsupportedError
 from tfexplore.formats import parts, wire
 from tfexplore.formats.proto import lean
 
-# Of one feature; a value of one byte takes eight and more in memory.
-MAX_FEATURE = 8 << 20
+# Of an Example, whose least entries take many times their size in memory, and of a feature, whose values of one byte
+# take eight.
+MAX_EXAMPLE, MAX_FEATURE = 16 << 20, 8 << 20
 BYTES, FLOAT, INT64 = "bytes_list", "float_list", "int64_list"
 
 
@@ -23,12 +25,17 @@ def features(raw: bytes, *, path: str, offset: int | None = None) -> dict[bytes,
 
     Raises:
         CorruptError: it is no Example.
+        UnsupportedError: it has over 16 MiB.
     """
+    if len(raw) > MAX_EXAMPLE:
+        raise UnsupportedError(
+            f"an Example has {len(raw):,} bytes, more than the {MAX_EXAMPLE:,} that are read", path=path, offset=offset
+        )
     message = parts.decode(lean("Example"), raw, path=path, what="Example", offset=offset)
     return {entry.key: entry.value for entry in message.features.feature}
 
 
-def values(raw: bytes, *, path: str, offset: int | None = None) -> tuple[str | None, list[Any]]:
+def values(raw: bytes, *, path: str, offset: int | None = None) -> tuple[str | None, Sequence[Any]]:
     """The values of a serialized Feature, and their kind: `bytes_list`, `float_list`, `int64_list`; None for none.
 
     Raises:
@@ -41,4 +48,4 @@ def values(raw: bytes, *, path: str, offset: int | None = None) -> tuple[str | N
         )
     message = wire.decode(lean("Feature"), raw, path=path, what="Feature", offset=offset)
     kind = message.WhichOneof("kind")
-    return kind, [] if kind is None else list(getattr(message, kind).value)
+    return kind, () if kind is None else getattr(message, kind).value

@@ -14,7 +14,6 @@ from tfexplore.formats import wire
 from tfexplore.formats.files import RandomAccessFile
 from tfexplore.formats.proto import lean
 from tfexplore.formats.table_block import read_varint
-from tfexplore.formats.table_writer import encode_varint
 
 FILE_NAME = "fingerprint.pb"
 HASHES = (
@@ -87,6 +86,7 @@ def with_checkpoint_hash(data: bytes, checkpoint_hash: int, *, path: str) -> byt
     Raises:
         CorruptError: it is no FingerprintDef.
     """
+    from tfexplore.formats.table_writer import encode_varint
 
     def fail(what: str, at: int) -> ModelError:
         return CorruptError(f"no readable FingerprintDef: {what}", path=path, offset=at)

@@ -121,6 +121,15 @@ class Loader:
 
         await self.tasks.run(job, on_progress=on_progress)
 
+    async def prepare(self, model: Model) -> None:
+        """Makes what the first details of a large graph would wait for; see `Model.prepare`.
+
+        Raises:
+            Cancelled: it was cancelled.
+        """
+
+        await self.tasks.run(lambda context: model.prepare(context.cancel))
+
     async def page(self, children: Children, start: int, count: int) -> Page:
         """Up to `count` children from `start` on.
 

@@ -5,34 +5,33 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
+from rich.console import RenderableType
 from textual import events, on, work
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.binding import BindingType
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from tfexplore.core import text
-from tfexplore.core.subjects import FoundSubject, Subject
+from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
+from tfexplore.tui.drawing import Difference, Picture
+from tfexplore.tui.keys import APP_KEYS
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.bars import HeaderBar, KeyBar
 from tfexplore.tui.widgets.detail_pane import DetailPane
-from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
+from tfexplore.tui.widgets.panes import Panes
 from tfexplore.tui.widgets.predict_tab import PredictTab
 from tfexplore.tui.widgets.safety_list import SafetyList
 from tfexplore.tui.widgets.tab_bar import KEYS, NAMES, TabBar
 
 INTERRUPTED = 130
-# From the last move of the cursor to the reading of the details.
-_DEBOUNCE = 0.08
 # Within this time a second Ctrl-C quits.
 _SECOND_INTERRUPT = 3.0
 
@@ -44,58 +43,13 @@ class ExplorerApp(App[None]):
     TITLE = "tfexplore"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (15, "-tall")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # With priority, because the screen's own Tab is bound without a place in the line of keys.
-        Binding("tab", "other_pane", "Other pane", priority=True, id="app.pane", tooltip="Go to the other pane"),
-        Binding(
-            "shift+tab",
-            "other_pane(-1)",
-            "Pane before",
-            show=False,
-            priority=True,
-            id="app.pane_before",
-            tooltip="Go to the pane before",
-        ),
-        *(
-            Binding(
-                ",".join(keys),
-                f"tab('{tab.value}')",
-                NAMES[tab],
-                show=False,
-                id=f"app.tab_{tab.value}",
-                tooltip=f"The tab {NAMES[tab]}",
-            )
-            for tab, keys in KEYS.items()
-        ),
-        Binding("slash", "search", "Search", id="app.search", tooltip="Search the model's names as you type"),
-        Binding("escape", "cancel", "Cancel", show=False, id="app.cancel", tooltip="Cancel what is being read"),
-        Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Every key of the focused pane"),
-        Binding(
-            "ctrl+z",
-            "suspend_process",
-            "Suspend",
-            show=False,
-            id="app.suspend",
-            tooltip="Back to the shell; fg returns",
-        ),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close the model and leave"),
-        Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_too", tooltip="Close the model and leave"),
-        Binding(
-            "ctrl+c",
-            "interrupt",
-            "Interrupt",
-            show=False,
-            priority=True,
-            id="app.interrupt",
-            tooltip="Cancel what runs; twice: quit",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = APP_KEYS
 
     def __init__(self, path: str, *, as_collection: bool = False, options: RunOptions | None = None) -> None:
         super().__init__()
         self.session = Session(path, Loader(), self._changed, as_collection=as_collection, options=options)
         self.failure: ModelError | None = None
-        self._debounce: Timer | None = None
+        self._picture = Picture()
         self._interrupted_at = float("-inf")
 
     def compose(self) -> ComposeResult:
@@ -103,18 +57,26 @@ class ExplorerApp(App[None]):
         yield HeaderBar(self.session, id="header")
         yield TabBar(self.session, id="tabs")
         yield Static("tfexplore needs 60 columns and 15 rows.", id="too-small", markup=False)
-        with Container(id="panes"):
-            yield ModelTree(self.session, id="tree")
-            yield SafetyList(self.session, id="safety")
-            yield DetailPane(self.session, id="detail")
-            yield PredictTab(self.session, id="predict")
+        yield Panes(self.session, id="panes")
         yield KeyBar(id="keys")
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        # What Textual draws goes to the terminal as the difference to what it shows.
+        if isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
+            difference = Difference(renderable, self._picture, (self.size.width, self.size.height))
+            renderable = cast("RenderableType", difference)
+        super()._display(screen, renderable)
+
+    def action_redraw(self) -> None:
+        """Draws the whole screen anew, whatever another program may have written over it."""
+        self._picture.forget()
+        self.screen.refresh(layout=True)
 
     def on_mount(self) -> None:
         """Opens the model after the first frame."""
         self.query_one(ModelTree).focus()
         # After `fg` the terminal shows the shell's lines; Textual draws nothing where the size is the same.
-        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         self.call_after_refresh(self.open_model)
 
     @work(description="opening the model")
@@ -123,7 +85,7 @@ class ExplorerApp(App[None]):
         try:
             await self.session.open()
             if not self.session.in_list:  # the list has its details read as it is drawn
-                self.complete_model()
+                self.panes.complete_model()
                 await self.session.read_detail()
         except Cancelled:
             if not len(self.session.outline):  # nothing to look at
@@ -132,97 +94,30 @@ class ExplorerApp(App[None]):
             self.failure = error
             self.exit(return_code=3)
 
-    @work(description="reading the rest of a large model")
-    async def complete_model(self) -> None:
-        """Reads what a large model left out for its first screen."""
-        try:
-            await self.session.complete()
-        except Cancelled:
-            return
+    @property
+    def panes(self) -> Panes:
+        """What lies between the tabs and the keys."""
+        return self.screen_stack[0].query_one(Panes)
 
     def _changed(self, topic: Topic) -> None:
         """Draws what has changed in the session."""
         if not self.is_running or not self.screen_stack:
             return
-        base = self.screen_stack[0]
-        if topic is Topic.HEADER:
+        base, panes = self.screen_stack[0], self.panes
+        tabs = base.query_one(TabBar)
+        if topic in (Topic.HEADER, Topic.LIST):
             base.query_one(HeaderBar).refresh()
-            if base.query_one(TabBar).display != (len(self.session.tabs) > 1):
-                self._arrange()
-            return
-        if topic is Topic.LIST:
-            self._arrange()
-            base.query_one(HeaderBar).refresh()
-            self._cursor_moved()
-        if topic is Topic.TAB:
-            self._arrange()
-            base.query_one(TabBar).refresh()
-            return
-        if topic is Topic.PREDICT:
-            base.query_one(PredictTab).update()
-            return
-        if topic is Topic.SAFETY:
-            base.query_one(SafetyList).update_lines()
+        if topic in (Topic.TAB, Topic.LIST) or tabs.display != (len(self.session.tabs) > 1):
+            tabs.display = len(self.session.tabs) > 1
+            tabs.refresh()
+            panes.adapt()
             self.refresh_bindings()
-            return
-        pane = base.query_one(DetailPane) if topic is Topic.DETAIL else base.query_one(ModelTree)
-        pane.update_lines()
-        if topic is not Topic.ROWS:
-            pane.show_cursor()
-
-    def _arrange(self) -> None:
-        """Gives the list of models, or the model's tab, its room and its keys."""
-        base = self.screen_stack[0]
-        base.query_one("#panes").set_class(self.session.in_list, "-list")
-        base.query_one(TabBar).display = len(self.session.tabs) > 1
-        base.query_one(TabBar).refresh()
-        tab, focused = self.session.tab, base.focused
-        for kind, shown in (
-            (ModelTree, tab is Tab.EXPLORE),
-            (SafetyList, tab is Tab.SAFETY),
-            (DetailPane, tab is not Tab.PREDICT),
-        ):
-            base.query_one(kind).display = shown
-        base.query_one(PredictTab).adapt()
-        if focused is None or not focused.display:
-            self._focus_left()
-        self.refresh_bindings()
-
-    @property
-    def _left(self) -> LineView:
-        """The pane whose cursor the details follow."""
-        return self.screen_stack[0].query_one(SafetyList if self.session.tab is Tab.SAFETY else ModelTree)
-
-    def _focus_left(self) -> None:
-        """Goes to the pane that the shown tab is worked in first."""
-        if self.session.tab is Tab.PREDICT:
-            self.screen_stack[0].query_one(PredictTab).focus_first()
-        else:
-            self._left.focus()
+        if topic is Topic.LIST:
+            panes.cursor_moved()
+        if topic not in (Topic.HEADER, Topic.TAB):
+            panes.draw(topic)
 
     # -- the list of models --
-
-    @on(ModelTree.OpenRequested)
-    def _model_chosen(self, message: ModelTree.OpenRequested) -> None:
-        self.enter_model(message)
-
-    @work(exclusive=True, group="enter", description="opening a model of the list")
-    async def enter_model(self, message: ModelTree.OpenRequested) -> None:
-        """Opens a model of the list; where it cannot be read, says why and stays."""
-        try:
-            await self.session.enter(message.subject)
-        except Cancelled:
-            pass
-        except ModelError as error:
-            at = self.session.subject_at(self.session.cursor)
-            # Where the cursor still stands on it, its details say it, and a message would lie over them.
-            if not isinstance(at, FoundSubject) or at.path != message.subject.path:
-                self.notify(text.visible(str(error)), severity="error", markup=False, timeout=10)
-        if self.session.entered is message.subject:
-            self._arrange()
-            self.query_one(ModelTree).update_lines()
-            self.complete_model()
-            self.show_row()
 
     @on(ModelTree.LeaveRequested)
     def _leave_requested(self) -> None:
@@ -244,39 +139,15 @@ class ExplorerApp(App[None]):
         """Goes to a tab."""
         if not self.session.show_tab(Tab(name)):
             return
-        self._focus_left()
+        self.panes.focus_left()
         if self.session.tab is Tab.SAFETY:
-            self.scan()
+            self.panes.scan()
         if self.session.tab is not Tab.PREDICT:
-            self.show_row()
+            self.panes.show_row()
 
     @on(TabBar.Chosen)
     def _tab_chosen(self, message: TabBar.Chosen) -> None:
         self.action_tab(message.tab.value)
-
-    @on(SafetyList.ScanRequested)
-    @work(exclusive=True, group="scan", description="scanning the model")
-    async def scan(self) -> None:
-        """Looks for what the model could do to this machine."""
-        safety = self.session.safety
-        if safety is not None:
-            await safety.scan()
-            if self.session.safety is safety:
-                self.show_row()
-
-    @on(SafetyList.NodeRequested)
-    @work(exclusive=True, group="detail", description="looking for a node")
-    async def show_finding(self) -> None:
-        """Shows the node that the finding under the cursor is about."""
-        if self._debounce is not None:  # its details are the place to come back to
-            self._debounce.stop()
-        await self.session.read_pointed_at()
-        subject = await self.session.node_of_finding()
-        if subject is None:
-            self.notify("No pane leads to it: its details tell what is known.", markup=False, timeout=4)
-            return
-        self.query_one(DetailPane).focus()
-        await self.session.follow(subject)
 
     # -- search --
 
@@ -300,72 +171,7 @@ class ExplorerApp(App[None]):
         if self.session.tab is Tab.PREDICT:
             self.action_tab(Tab.EXPLORE.value)
         self.query_one(DetailPane).focus()
-        self.follow(DetailPane.FollowRequested(subject))
-
-    # -- the tree --
-
-    @on(ModelTree.CursorMoved)
-    @on(SafetyList.CursorMoved)
-    def _cursor_moved(self) -> None:
-        if self._debounce is not None:
-            self._debounce.stop()
-        self._debounce = self.set_timer(_DEBOUNCE, self.show_row)
-
-    @work(exclusive=True, group="detail", description="reading a detail")
-    async def show_row(self) -> None:
-        """Shows the details of what the cursor stands on."""
-        await self.session.read_pointed_at()
-
-    @on(ModelTree.ExpandRequested)
-    def _expand_requested(self, message: ModelTree.ExpandRequested) -> None:
-        self.expand(message)
-
-    @work(description="opening a branch")
-    async def expand(self, message: ModelTree.ExpandRequested) -> None:
-        """Opens a branch of the tree."""
-        try:
-            await self.session.expand(message.node)
-        except Cancelled:
-            return
-
-    @on(ModelTree.CollapseRequested)
-    def _collapse_requested(self, message: ModelTree.CollapseRequested) -> None:
-        self.session.collapse(message.node)
-
-    @on(ModelTree.RowsSeen)
-    def _rows_seen(self, message: ModelTree.RowsSeen) -> None:
-        self.read_rows(message.start, message.count)
-
-    @work(description="reading rows")
-    async def read_rows(self, start: int, count: int) -> None:
-        """Reads rows that are on the screen."""
-        unread = self.session.subject_at(self.session.cursor) is None
-        try:
-            await self.session.read_rows(start, count)
-        except Cancelled:
-            return
-        if unread:  # the cursor was faster than the pages
-            self._cursor_moved()
-
-    @on(ModelTree.LeafEntered)
-    def _leaf_entered(self) -> None:
-        self.query_one(DetailPane).focus()
-
-    # -- the detail pane --
-
-    @on(DetailPane.FollowRequested)
-    def _follow_requested(self, message: DetailPane.FollowRequested) -> None:
-        self.follow(message)
-
-    @work(exclusive=True, group="detail", description="following a line")
-    async def follow(self, message: DetailPane.FollowRequested) -> None:
-        """Shows what a line of the details names."""
-        await self.session.follow(message.subject)
-
-    @on(DetailPane.BackRequested)
-    def _back_requested(self) -> None:
-        if not self.session.back():
-            self._left.focus()
+        self.panes.follow(DetailPane.FollowRequested(subject))
 
     # -- manners --
 
@@ -376,10 +182,7 @@ class ExplorerApp(App[None]):
 
     def action_other_pane(self, step: int = 1) -> None:
         """Goes to the other pane, of several to the next."""
-        if self.session.tab is Tab.PREDICT:
-            self.query_one(PredictTab).focus_next(self.focused, step)
-            return
-        (self._left if isinstance(self.focused, DetailPane) else self.query_one(DetailPane)).focus()
+        self.panes.other_pane(step)
 
     def action_help(self) -> None:
         """Shows what the focused pane is for, and every key."""

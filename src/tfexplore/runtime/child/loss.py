@@ -159,8 +159,9 @@ def _is_literal(value: Any) -> bool:
 
 
 # -- the standard ones --
-# As keras.losses computes them, with its epsilon and its order of steps: for float32 they are equal to the last bit,
-# eagerly and compiled. The mean is over the whole batch (`sum_over_batch_size`).
+# As Keras 3 computes them, with its epsilon and its order of steps: for float32 values and gradients are equal to the
+# last bit, eagerly and compiled. The mean is over the whole batch (`sum_over_batch_size`). Other floats stay what they
+# are, where Keras makes them float32; the logits behind a softmax are not looked for.
 
 _EPSILON = 1e-7
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.widget import Widget
 
 from tfexplore.core.subjects import FoundSubject
 from tfexplore.tui.labels import row_label
@@ -152,9 +153,10 @@ class ModelTree(LineView):
 
     def _tell_rows_seen(self) -> None:
         self._asking = False
-        # To the application itself: what is called after a refresh runs as the screen, and a message of the
+        # To the panes themselves: what is called after a refresh runs as the screen, and a message of the
         # screen's does not bubble past it.
-        self.app.post_message(self.RowsSeen(self.scroll_offset.y, max(1, self.scrollable_content_region.height)))
+        assert isinstance(self.parent, Widget)
+        self.parent.post_message(self.RowsSeen(self.scroll_offset.y, max(1, self.scrollable_content_region.height)))
 
     def _node(self) -> Node | None:
         row = self.session.row_at_cursor()
