@@ -25,6 +25,7 @@ from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.bars import HeaderBar, KeyBar
 from tfexplore.tui.widgets.detail_pane import DetailPane
+from tfexplore.tui.widgets.finetune_tab import FinetuneTab
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.panes import Panes
 from tfexplore.tui.widgets.predict_tab import PredictTab
@@ -142,7 +143,7 @@ class ExplorerApp(App[None]):
         self.panes.focus_left()
         if self.session.tab is Tab.SAFETY:
             self.panes.scan()
-        if self.session.tab is not Tab.PREDICT:
+        if self.session.tab not in (Tab.PREDICT, Tab.FINETUNE):
             self.panes.show_row()
 
     @on(TabBar.Chosen)
@@ -168,7 +169,7 @@ class ExplorerApp(App[None]):
     def _chosen(self, subject: Subject | None) -> None:
         if subject is None:
             return
-        if self.session.tab is Tab.PREDICT:
+        if self.session.tab in (Tab.PREDICT, Tab.FINETUNE):
             self.action_tab(Tab.EXPLORE.value)
         self.query_one(DetailPane).focus()
         self.panes.follow(DetailPane.FollowRequested(subject))
@@ -226,6 +227,7 @@ class ExplorerApp(App[None]):
             go = partial(self.action_tab, tab.value)
             yield SystemCommand(f"Tab {NAMES[tab]}", f"Key {KEYS[tab][0]} or {KEYS[tab][1]}", go)
         yield from self.query_one(PredictTab).commands()
+        yield from self.query_one(FinetuneTab).commands()
         yield from super().get_system_commands(screen)
 
     async def on_unmount(self, event: events.Unmount) -> None:

@@ -65,8 +65,12 @@ _ASCII = {
 
 def glyphs() -> dict[str, str]:
     """A glyph for each kind: from Unicode, or ASCII where the terminal's encoding is not UTF-8."""
-    encoding = locale.getpreferredencoding(False).lower().replace("-", "")
-    return _UNICODE if encoding == "utf8" else _ASCII
+    return _ASCII if is_ascii() else _UNICODE
+
+
+def is_ascii() -> bool:
+    """Whether the terminal's encoding has no more than ASCII for sure."""
+    return locale.getpreferredencoding(False).lower().replace("-", "") != "utf8"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ class Tab(Enum):
 
     EXPLORE = "explore"
     PREDICT = "predict"
+    FINETUNE = "finetune"
     SAFETY = "safety"
 
 
@@ -22,5 +23,6 @@ class Topic(Enum):
     CURSOR = "cursor"
     DETAIL = "detail"
     PREDICT = "predict"
+    FINETUNE = "finetune"
     SAFETY = "safety"
     TAB = "tab"

@@ -13,6 +13,7 @@ from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.detail_pane import DetailPane
+from tfexplore.tui.widgets.finetune_tab import FinetuneTab
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.predict_tab import PredictTab
@@ -36,11 +37,14 @@ class Panes(Container):
         yield SafetyList(self.session, id="safety")
         yield DetailPane(self.session, id="detail")
         yield PredictTab(self.session, id="predict")
+        yield FinetuneTab(self.session, id="finetune")
 
     def draw(self, topic: Topic) -> None:
         """Draws what has changed in the session."""
         if topic is Topic.PREDICT:
             self.query_one(PredictTab).update()
+        elif topic is Topic.FINETUNE:
+            self.query_one(FinetuneTab).update()
         elif topic is Topic.SAFETY:
             self.query_one(SafetyList).update_lines()
             self.app.refresh_bindings()
@@ -57,10 +61,11 @@ class Panes(Container):
         for kind, shown in (
             (ModelTree, tab is Tab.EXPLORE),
             (SafetyList, tab is Tab.SAFETY),
-            (DetailPane, tab is not Tab.PREDICT),
+            (DetailPane, tab not in (Tab.PREDICT, Tab.FINETUNE)),
         ):
             self.query_one(kind).display = shown
         self.query_one(PredictTab).adapt()
+        self.query_one(FinetuneTab).adapt()
         if focused is None or not focused.display:
             self.focus_left()
 
@@ -73,6 +78,8 @@ class Panes(Container):
         """Goes to the pane that the shown tab is worked in first."""
         if self.session.tab is Tab.PREDICT:
             self.query_one(PredictTab).focus_first()
+        elif self.session.tab is Tab.FINETUNE:
+            self.query_one(FinetuneTab).focus_first()
         else:
             self._left.focus()
 
@@ -80,6 +87,9 @@ class Panes(Container):
         """Goes to the other pane, of several to the next."""
         if self.session.tab is Tab.PREDICT:
             self.query_one(PredictTab).focus_next(self.screen.focused, step)
+            return
+        if self.session.tab is Tab.FINETUNE:
+            self.query_one(FinetuneTab).focus_next(self.screen.focused, step)
             return
         (self._left if isinstance(self.screen.focused, DetailPane) else self.query_one(DetailPane)).focus()
 

@@ -1,0 +1,93 @@
+"""The figures of all steps since the weights were loaded, in bounded room: of many steps their means."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+# Bins are halved to as many when there are twice as many.
+_BINS = 1_024
+_LATEST = 10
+
+
+class Bin(NamedTuple):
+    """Some steps in a row: the first, how many, and the sums of what they gave."""
+
+    step: int
+    steps: int
+    loss: float
+    gradient_norm: float
+
+
+class History:
+    """What the curve is drawn from.
+
+    Attributes:
+        bins: each of `size` steps, but for the last.
+        size: steps of a bin.
+        first: the loss of the first step; None before.
+        last: the loss of the last step.
+        gradient_norm: of the last step.
+        rate: steps a second of late.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.bins: list[Bin] = []
+        self.size = 1
+        self.first: float | None = None
+        self.last = self.gradient_norm = math.nan
+        self.rate = 0.0
+        self._latest: deque[float] = deque(maxlen=_LATEST)
+        self._earliest: list[float] = []
+
+    def __len__(self) -> int:
+        return sum(one.steps for one in self.bins)
+
+    def add(self, figures: Iterable[tuple[int, float, float, float]]) -> None:
+        """Takes steps in: number, loss, gradient norm and seconds of each."""
+        count, seconds = 0, 0.0
+        for step, loss, norm, took in figures:
+            count += 1
+            seconds += took
+            self.first = loss if self.first is None else self.first
+            self.last, self.gradient_norm = loss, norm
+            self._latest.append(loss)
+            if len(self._earliest) < _LATEST:
+                self._earliest.append(loss)
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                continue
+            if self.bins and self.bins[-1].steps < self.size:
+                old = self.bins[-1]
+                self.bins[-1] = Bin(old.step, old.steps + 1, old.loss + loss, old.gradient_norm + norm)
+            else:
+                self.bins.append(Bin(step, 1, loss, norm))
+            if len(self.bins) > 2 * _BINS:
+                self._halve()
+        if seconds:
+            self.rate = count / seconds
+
+    def _halve(self) -> None:
+        pairs = [self.bins[place : place + 2] for place in range(0, len(self.bins), 2)]
+        self.bins = [
+            Bin(
+                pair[0].step,
+                sum(one.steps for one in pair),
+                sum(one.loss for one in pair),
+                sum(one.gradient_norm for one in pair),
+            )
+            for pair in pairs
+        ]
+        self.size *= 2
+
+    @property
+    def means(self) -> tuple[float, float] | None:
+        """The mean loss of the first steps and of the last ones; None while they are the same."""
+        if len(self) < 2 * _LATEST:
+            return None
+        return sum(self._earliest) / _LATEST, sum(self._latest) / _LATEST
