@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+import finetune
 import first_frame
 import import_time
 import keys
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "show": show,
     "scan": scan,
     "predict": predict,
+    "finetune": finetune,
     "search": search,
     "keys": keys,
     "first_frame": first_frame,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,12 @@ from tfexplore.runtime.records import Options
 class Tuned:
     """A tuner of a model, with what it is made of."""
 
-    def __init__(self, tuner: Tuner, plan: FinetunePlan, model: Any, reports: list[Report]) -> None:
-        self.tuner = tuner
+    tuner: Tuner
+
+    def __init__(self, plan: FinetunePlan, model: Any) -> None:
         self.plan = plan
         self.model = model
-        self.reports = reports
+        self.on_report: Callable[[Report], None] = lambda report: None
 
     async def values(self) -> dict[str, Any]:
         return {one.label: array.copy() for one, array in await self.tuner.values()}
@@ -78,10 +79,10 @@ async def tuned(runtime: Runtime, path: Path, *, again: bool = False, **wish: An
         runner.loaded = {}
     traces = await runner.traces(wish["call"]) if "call" in wish else None
     plan = make_plan(meta_graph, traces, **wish)
-    reports: list[Report] = []
-    tuner = Tuner(runner, plan, reports.append)
-    await tuner.prepare()
-    return Tuned(tuner, plan, model, reports)
+    found = Tuned(plan, model)
+    found.tuner = Tuner(runner, plan, lambda report: found.on_report(report))
+    await found.tuner.prepare()
+    return found
 
 
 def bits(values: dict[str, Any]) -> dict[str, bytes]:

@@ -55,6 +55,10 @@ def run(options: argparse.Namespace) -> int:
         target=options.target is not None,
     )
     optimizer = choose_optimizer(options.optimizer, {name: getattr(options, name) for name in _SETTINGS})
+    if options.restore is not None:
+        from tfexplore.core.checkpoint_saving import prefix_of
+
+        options.restore = prefix_of(options.restore)
     with open_target(options.path, quiet=options.quiet) as model:
         meta_graph, target = running.runnable(model, options)
         if model.kind != SAVED_MODEL:
@@ -78,10 +82,6 @@ def run(options: argparse.Namespace) -> int:
         if options.form is not None and plan is not None:
             _write_script(target, plan, options)
             return diagnostics.DONE
-        if options.restore is not None:
-            from tfexplore.core.checkpoint_saving import prefix_of
-
-            options.restore = prefix_of(options.restore)
         if options.export is not None:
             from tfexplore.core.export import check_export
 

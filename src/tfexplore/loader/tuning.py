@@ -469,7 +469,11 @@ class Tuner:
         from tfexplore.core.export_keys import values_by_key
 
         assert self.prepared is not None
-        changed = [one.tuned for one in self.prepared.variables if self.changes.get(one.tuned.key) != 0.0]
+        changed = [
+            one.tuned
+            for one in self.prepared.variables
+            if one.trained or one.moved or self.changes.get(one.tuned.key) != 0.0
+        ]
         values = [(one.variable, array) for one, array in await self.values(changed)]
 
         def write() -> Exported:

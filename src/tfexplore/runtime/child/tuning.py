@@ -25,6 +25,7 @@ from .tuning_variables import Loaded, Tuned, is_trained_by_gradients
 REPORT_SECONDS = 0.1
 # Changes are looked at so rarely that they take a hundredth of the time.
 _CHANGES_SHARE = 100.0
+_LOOK_SECONDS_A_BYTE = 2e-9
 _MAX_STEPS = 1_000_000_000
 
 
@@ -254,7 +255,8 @@ class Tuning:
         figures: list[list[float]] = []
         why, nan = "done", None
         began = told = time.perf_counter()
-        looked, cost, reporting = began, 0.0, 0.0
+        # Before the first look: two passes over memory, at the least.
+        looked, cost, reporting = began, self.loaded.nbytes * _LOOK_SECONDS_A_BYTE, 0.0
         done = 0
         with _explained(self._params):
             while done < steps:

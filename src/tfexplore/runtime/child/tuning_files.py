@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 import tensorflow as tf
 
-from . import tuning_variables
+from . import tensors, tuning_variables
 from .frames import Tensor
 from .serve import Answer, Refused, Request
 from .tuning import Tuning
@@ -128,11 +128,13 @@ class State:
             Refused: nothing of it fits, or a shape or dtype differs.
         """
         reader = tf.train.load_checkpoint(prefix)
-        shapes = reader.get_variable_to_shape_map()
+        shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
         graph = _object_graph(reader, shapes)
         keys, whole = self._matched(graph, shapes)
         if not keys:
             raise Refused("nothing_matched", "no variable of the model has a value in this checkpoint")
+        for key, stored in keys.items():
+            _compare(self._by_key()[key], stored, shapes[stored], dtypes[stored])
         tuning = self._tuning
         has_optimizer = False
         if whole:
@@ -148,7 +150,9 @@ class State:
             tuning.hold()
         missing = [one.key for one in tuning.variables if one.key not in keys]
         used = set(keys.values())
-        unused = sorted(key for key in shapes if key not in used and key != _GRAPH and not _is_of_a_run(key, whole))
+        unused = sorted(
+            key for key in shapes if key not in used and key != _GRAPH and not (whole and self._is_of_a_run(key))
+        )
         return {
             "step": tuning.step,
             "row": tuning.row,
@@ -159,6 +163,12 @@ class State:
             "optimizer": has_optimizer,
             "whole": whole,
         }
+
+    def _is_of_a_run(self, key: str) -> bool:
+        """Whether a run takes this key besides the model's."""
+        names = self._tuning.optimizer.get_slot_names()
+        is_slot = any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for name in names)
+        return is_slot or key.startswith(("step/", "save_counter/", "data/", "optimizer/"))
 
     def _by_key(self) -> dict[str, Any]:
         return {one.key: one.variable for one in self._tuning.variables}
@@ -206,6 +216,16 @@ class State:
         return found
 
 
+def _compare(variable: Any, stored: str, shape: Any, dtype: Any) -> None:
+    wanted = tensors.dims(variable.shape)
+    if list(shape) != wanted or dtype.base_dtype != variable.dtype.base_dtype:
+        raise Refused(
+            "wrong_input",
+            f"{stored} is {dtype.name} {list(shape)} in the checkpoint, and {variable.dtype.base_dtype.name} {wanted} "
+            "in the model",
+        )
+
+
 def _object_graph(reader: Any, shapes: dict[str, Any]) -> Any:
     if _GRAPH not in shapes:
         return None
@@ -218,9 +238,6 @@ def _object_graph(reader: Any, shapes: dict[str, Any]) -> Any:
 
 def _has_slots(tuning: Tuning, shapes: dict[str, Any]) -> bool:
     names = tuning.optimizer.get_slot_names()
-    return all(any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for key in shapes) for name in names)
-
-
-def _is_of_a_run(key: str, whole: bool) -> bool:
-    """Whether a checkpoint of a run has the key besides the model's."""
-    return whole and key.startswith(("step/", "save_counter/", "data/", "optimizer/"))
+    return "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE" in shapes and all(
+        any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for key in shapes) for name in names
+    )

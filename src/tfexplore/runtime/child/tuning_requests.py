@@ -90,7 +90,7 @@ class Tunings:
             key = str(one.get("key"))
             variable = self._variables.get(key)
             # A key without a variable that has a value here: nothing that could be tuned.
-            if variable is None or self._loaded.value(variable) is None or id(variable) in taken:
+            if variable is None or not self._loaded.has(variable) or id(variable) in taken:
                 continue
             taken.add(id(variable))
             variables.append(Tuned(key, variable, bool(one.get("train")), bool(one.get("hold"))))

@@ -80,10 +80,13 @@ def is_trained_by_gradients(variable: Any) -> bool:
 
 
 class Loaded:
-    """Values on the host, to go back to.
+    """Values to go back to.
 
     Args:
         variables: those with a value are kept.
+
+    Attributes:
+        nbytes: of all values.
     """
 
     def __init__(self, variables: Iterable[Any]) -> None:
@@ -91,34 +94,52 @@ class Loaded:
         for variable in variables:
             # One without a value is left out.
             with contextlib.suppress(tf.errors.OpError, NotImplementedError, ValueError):
-                self._kept.append((variable, np.array(variable.numpy())))
-        self._arrays = {id(variable): array for variable, array in self._kept}
+                # A copy: what is read of a variable may be the variable's own memory.
+                array = np.array(variable.numpy())
+                self._kept.append((variable, tf.constant(array, dtype=variable.dtype.base_dtype)))
+        self._by_id = {id(variable): kept for variable, kept in self._kept}
+        self.nbytes = sum(kept.dtype.size * int(np.prod(kept.shape.as_list())) for _, kept in self._kept)
+
+    def has(self, variable: Any) -> bool:
+        """Whether it had a value."""
+        return id(variable) in self._by_id
 
     def put_back(self) -> None:
         """Gives all variables their values back."""
-        for variable, array in self._kept:
-            variable.assign(tf.constant(array, dtype=variable.dtype.base_dtype))
-
-    def value(self, variable: Any) -> Any:
-        """The value of one; None where it had none."""
-        return self._arrays.get(id(variable))
+        for variable, kept in self._kept:
+            variable.assign(kept)
 
     def moved(self) -> list[Any]:
         """The variables whose bits are no longer the same."""
-        return [one for one, array in self._kept if np.asarray(one.numpy()).tobytes() != array.tobytes()]
+        return [variable for variable, kept in self._kept if not _same_bits(variable, kept)]
 
     def change(self, variable: Any) -> float:
-        """The L2 norm of one's change."""
-        before = self.value(variable)
-        return 0.0 if before is None else distance(np.asarray(variable.numpy()), before)
+        """The L2 norm of one's change: 0 only where no bit has changed; of strings 1 where one has."""
+        kept = self._by_id.get(id(variable))
+        if kept is None:
+            return 0.0
+        if kept.dtype in (tf.float32, tf.float64):
+            found = float(tf.sqrt(2.0 * tf.nn.l2_loss(variable - kept)).numpy())
+            if found > 0.0 and np.isfinite(found):
+                return found
+        return 0.0 if _same_bits(variable, kept) else _distance(variable.numpy(), kept.numpy())
 
 
-def distance(now: Any, before: Any) -> float:
-    """The L2 norm of a difference, in float64; of equal values, NaN among them, 0."""
-    if now.tobytes() == before.tobytes():
-        return 0.0
-    if now.dtype.kind in "OSU" or not hasattr(now, "astype"):
+def _same_bits(variable: Any, kept: Any) -> bool:
+    now, before = np.asarray(variable.numpy()), np.asarray(kept.numpy())
+    if now.dtype.kind in "OSU":
+        return bool(np.array_equal(now, before))
+    return bool(np.array_equal(_raw(now), _raw(before)))
+
+
+def _raw(array: Any) -> Any:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _distance(now: Any, before: Any) -> float:
+    now, before = np.asarray(now), np.asarray(before)
+    if now.dtype.kind in "OSU":
         return 1.0
     wide = "complex128" if now.dtype.kind == "c" else "float64"
     difference = (now.astype(wide) - before.astype(wide)).reshape(-1)
-    return float(np.sqrt(np.vdot(difference, difference).real))
+    return float(np.sqrt(np.vdot(difference, difference).real)) or float(np.finfo("float64").tiny)

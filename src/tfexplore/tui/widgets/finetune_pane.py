@@ -73,6 +73,12 @@ class FinetunePane(Container):
 
     # -- focus --
 
+    def on_descendant_focus(self) -> None:
+        """On a narrow screen the pane that is worked in has the most room."""
+        focused = self.screen.focused
+        self.set_class(not isinstance(focused, VariableList | CurveView), "-at-form")
+        self.set_class(isinstance(focused, VariableList), "-at-variables")
+
     @property
     def _panes(self) -> list[LineView]:
         return list(self.query(LineView))
