@@ -182,8 +182,8 @@ def make_form(
         rows.append(Row("target", "target", "column", target, "(none)", COLUMN))
     target = values.get("target", target) if data else ""
     rows += _loss(seen, values, peeked.values(target) if target else [], bool(target))
-    rows += _optimizer(values, bool(data))
     rows.append(Row("steps", "steps", "", str(STEPS)))
+    rows += _optimizer(values, bool(data))
     if data:
         rows.append(Row("batch", "batch size", "", "", f"({BATCH}, or what the model takes)"))
         rows.append(Row("seed", "seed", "rows' order", "0", "(the file's order)"))

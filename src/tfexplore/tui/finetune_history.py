@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
+from statistics import median
 from typing import NamedTuple
 
 # Bins are halved to as many when there are twice as many.
 _BINS = 1_024
 _LATEST = 10
+_TIMED = 200
 
 
 class Bin(NamedTuple):
@@ -30,7 +32,7 @@ class History:
         first: the loss of the first step; None before.
         last: the loss of the last step.
         gradient_norm: of the last step.
-        rate: steps a second of late.
+        rate: steps a second, by the median of the last ones: those that were compiled meanwhile do not count.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class History:
         self.first: float | None = None
         self.last = self.gradient_norm = math.nan
         self.rate = 0.0
+        self._seconds: deque[float] = deque(maxlen=_TIMED)
         self._latest: deque[float] = deque(maxlen=_LATEST)
         self._earliest: list[float] = []
 
@@ -51,10 +54,8 @@ class History:
 
     def add(self, figures: Iterable[tuple[int, float, float, float]]) -> None:
         """Takes steps in: number, loss, gradient norm and seconds of each."""
-        count, seconds = 0, 0.0
         for step, loss, norm, took in figures:
-            count += 1
-            seconds += took
+            self._seconds.append(took)
             self.first = loss if self.first is None else self.first
             self.last, self.gradient_norm = loss, norm
             self._latest.append(loss)
@@ -69,8 +70,9 @@ class History:
                 self.bins.append(Bin(step, 1, loss, norm))
             if len(self.bins) > 2 * _BINS:
                 self._halve()
-        if seconds:
-            self.rate = count / seconds
+        if self._seconds:
+            middle = median(self._seconds)
+            self.rate = 1 / middle if middle > 0 else 0.0
 
     def _halve(self) -> None:
         pairs = [self.bins[place : place + 2] for place in range(0, len(self.bins), 2)]
@@ -84,6 +86,19 @@ class History:
             for pair in pairs
         ]
         self.size *= 2
+
+    def losses(self, window: int = 1) -> list[float]:
+        """The losses by bin; with a window the mean of as many steps up to each."""
+        values = [one.loss / one.steps for one in self.bins]
+        wide = max(1, window // self.size)
+        if wide == 1:
+            return values
+        found, total = [], 0.0
+        for place, value in enumerate(values):
+            total += value - (values[place - wide] if place >= wide else 0.0)
+            found.append(total / min(place + 1, wide))
+        # The first ones are means of fewer: as the first whole window is, for they would only show its noise.
+        return [found[wide - 1]] * (wide - 1) + found[wide - 1 :] if len(found) >= wide else found
 
     @property
     def means(self) -> tuple[float, float] | None:

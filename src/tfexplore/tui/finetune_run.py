@@ -146,6 +146,12 @@ class TuneRun(TuneFormState):
     # -- running --
 
     @property
+    def window(self) -> int:
+        """How many steps one pass over the rows takes: over as many the loss is averaged."""
+        found = self.prepared
+        return -(-found.rows // found.batch) if found is not None and found.batch else 1
+
+    @property
     def is_busy(self) -> bool:
         """Whether something is under way."""
         return self.phase != READY
@@ -302,7 +308,7 @@ class TuneRun(TuneFormState):
             more = f": Ctrl-R takes the other {self.left:,}, s gives them up" if self.left else ""
             self.say(f"{'paused' if self.left else 'stopped'} at step {ran.step:,}{more}")
         else:
-            rate = f", {ran.done / ran.seconds:,.1f} a second" if ran.seconds else ""
+            rate = f", {self.history.rate:,.0f} a second" if self.history.rate else ""
             self.say(f"{text.plural(ran.done, 'step')} done{rate}; Ctrl-R takes more, x exports, r rolls back")
 
     async def stop(self, *, pause: bool = False) -> bool:

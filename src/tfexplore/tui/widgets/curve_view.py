@@ -7,7 +7,7 @@ import textwrap
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from tfexplore.core import text
 from tfexplore.tui import curve
@@ -31,10 +31,15 @@ class CurveView(LineView):
 
     TITLE = "The loss"
     HELP = (
-        "The loss of each step before it is taken, and the L2 norm of its gradient; of many steps the means. The "
-        "figures at the left are the highest and the lowest. Below, what happened, the newest first."
+        "The loss before each step, as the mean of a pass over the rows (m: each step by itself), and the L2 norm of "
+        "the gradient; of many steps the means. The figures at the left are the highest and the lowest. Below, what "
+        "happened, the newest first."
     )
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "m", "smooth", "Mean or each", id="curve.mean", tooltip="The mean of a pass over the rows, or each step"
+        ),
+    ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
         "line--cursor-blurred",
@@ -51,6 +56,7 @@ class CurveView(LineView):
         self.finetune = finetune
         self._drawn: list[_Line] = []
         self._line = 0
+        self._smooth = True
 
     @property
     def line_count(self) -> int:
@@ -84,9 +90,21 @@ class CurveView(LineView):
         """See `LineView`; draws the curves for the pane's size."""
         region = self.scrollable_content_region
         self._drawn = self._lay_out(max(20, region.width), max(1, region.height))
-        self.border_title = "Loss"
+        window = self._window
+        self.border_title = f"Loss, mean of {window:,} steps" if window > 1 else "Loss"
         self.border_subtitle = f"runtime: {self.finetune.state}"
         super().update_lines()
+
+    @property
+    def _window(self) -> int:
+        """Over how many steps the loss is averaged: a pass over the rows, as long as there were several passes."""
+        window = self.finetune.window
+        return window if self._smooth and len(self.finetune.history) >= 2 * window else 1
+
+    def action_smooth(self) -> None:
+        """Shows the loss of each step, or of many together."""
+        self._smooth = not self._smooth
+        self.update_lines()
 
     def _lay_out(self, cells: int, height: int) -> list[_Line]:
         finetune = self.finetune
@@ -100,6 +118,8 @@ class CurveView(LineView):
         lines += [[(line, style)] for line in shown]
         if len(finetune.history):
             lines += self._curves(cells, height - len(lines), len(said) - 1)
+        elif not said and finetune.phase != READY:
+            lines.append([("Escape stops this.", "facts")])
         elif not said:
             lines += [[(line, "facts")] for line in _wrapped(_NOTHING, cells)]
         for one in said if len(shown) < len(newest) else said[1:]:
@@ -119,11 +139,12 @@ class CurveView(LineView):
         else:
             where = f"step {finetune.step:,}" if finetune.has_tuned else "ready"
         figures = []
+        arrow = "->" if is_ascii() else "→"
         if len(history) and math.isfinite(history.last):
-            figures.append(f"loss {history.last:.5g}")
+            figures.append(f"loss {history.last:.4g}")
             means = history.means
             if means is not None:
-                figures[-1] += f" (mean of 10: {means[0]:.4g} first, {means[1]:.4g} last)"
+                figures[-1] += f" · mean of 10 {means[0]:.4g} {arrow} {means[1]:.4g}"
             figures.append(f"gradient {history.gradient_norm:.3g}")
             if finetune.phase == RUNNING and history.rate:
                 figures.append(f"{history.rate:,.0f} steps/s")
@@ -138,7 +159,7 @@ class CurveView(LineView):
         room = height - 1 - min(older, 3 if height > 14 else 0)
         gradient = _GRADIENT if room >= _LEAST_LOSS + _GRADIENT + 1 else 0
         loss = max(1, room - gradient)
-        found = curve.draw("loss", [one.loss / one.steps for one in bins], cells, loss, ascii_only=ascii_only)
+        found = curve.draw("loss", self.finetune.history.losses(self._window), cells, loss, ascii_only=ascii_only)
         lines: list[_Line] = [[(label, "facts"), (body, "loss")] for label, body in found.lines]
         if gradient:
             norms = [one.gradient_norm / one.steps for one in bins]
