@@ -34,8 +34,8 @@ class VariableList(LineView):
     HELP = (
         "Which variables are trained: what the model marks as trainable, unless you tick otherwise. A tick on one that "
         "the model froze thaws it; one that it would train and that has no tick is held as it is, whatever the "
-        "function does. After the first look: whether the loss gives it a gradient, and the L2 norm of its change "
-        "since the model was loaded."
+        "function does. After the first look: whether the loss gives it a gradient (in brackets: would give it one), "
+        "and the L2 norm of its change since the model was loaded."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,enter", "tick", "Tick", id="variables.tick", tooltip="Train this variable, or do not"),
@@ -190,7 +190,7 @@ class VariableList(LineView):
         if reach.gradient:
             if one.train and reach.why:
                 return reach.why, "wrong"
-            return "gradient" if one.train else "gradient (not ticked)", "facts"
+            return "gradient" if one.train else "(gradient)", "facts"
         return f"no gradient: {reach.why}", "wrong" if one.train else "facts"
 
     def act(self) -> None:
