@@ -277,7 +277,7 @@ async def test_export(model: Path, tmp_path: Path) -> None:
     with open_model(str(tmp_path / "out")) as exported:
         checkpoint = exported.checkpoint
         assert checkpoint is not None
-        assert np.asarray(checkpoint.tensor("kernel/.ATTRIBUTES/VARIABLE_VALUE").read()).tolist() == [51.0, 1.0]
+        assert checkpoint.read("kernel/.ATTRIBUTES/VARIABLE_VALUE").array.tolist() == [51.0, 1.0]
     async with explorer(tmp_path / "out") as driver:
         await driver.expand("Variables (3)") if "Variables (3)" in driver.labels() else None
 
@@ -329,7 +329,7 @@ async def test_a_function_of_the_object_graph(model: Path) -> None:
         await driver.write("expression", "y")
         await driver.press("e")
         await driver.until(lambda: isinstance(driver.app.screen, ScriptScreen))
-        assert "--call __call__" in driver.text
+        assert "--call __call__" in driver.app.screen.scripts[0][1]
         await driver.press("right")
         await driver.until(lambda: "after the first run" in driver.text)
         await driver.press("escape")
@@ -350,20 +350,19 @@ async def test_rows_of_a_file_and_what_is_guessed_of_them(model: Path) -> None:
         finetune = driver.finetune
         assert finetune.value("data").endswith("rows.jsonl")
         assert finetune.value("target") == "label"
-        assert finetune.value("loss") == "binary_crossentropy"
+        assert finetune.value("loss") == "sparse_categorical_crossentropy"  # y has three columns
         assert finetune.value("optimizer") == "adam"
         await driver.write("batch", "4")
         await driver.run()
         assert finetune.prepared is not None
-        assert (finetune.prepared.rows, finetune.prepared.batch, finetune.window) == (10, 4, 3)
+        assert (finetune.prepared.rows, finetune.prepared.batch, finetune.history.window) == (10, 4, 3)
         await driver.until(lambda: "Loss, mean of 3 steps" in driver.text)
         driver.curve.focus()
         await driver.press("m")
         await driver.until(lambda: "Loss, mean" not in driver.text)
         await driver.press("e")
         await driver.until(lambda: isinstance(driver.app.screen, ScriptScreen))
-        assert "--target label" in driver.text
-        assert "--batch-size 4" in driver.text
+        assert "--target label --batch-size 4" in driver.app.screen.scripts[0][1]
         await driver.press("right")
         await driver.until(lambda: "import tensorflow as tf" in driver.text)
         await driver.press("escape")

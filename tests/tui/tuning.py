@@ -43,7 +43,8 @@ def write_tunable(folder: Path, names: tuple[bytes, ...] = (b"kernel", b"bias", 
     function = lean("SavedObject")()
     function.function.concrete_functions.append(b"f")
     objects = object_graph(
-        [user_object([*refs, (b"__call__", len(names) + 1)]), *variables, function], {b"f": concrete_function(range(1, len(names) + 1))}
+        [user_object([*refs, (b"__call__", len(names) + 1)]), *variables, function],
+        {b"f": concrete_function(range(1, len(names) + 1))},
     )
     one = signature({b"x": info(b"x:0")}, {b"y": info(b"y:0")})
     signatures = dict.fromkeys((b"serving_default", b"nan", b"waits", b"falls", b"refused"), one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -11,9 +12,12 @@ LABEL = 9
 
 
 class Curve(NamedTuple):
-    """A drawn curve: lines of a figure and its columns, the highest first."""
+    """A drawn curve, the highest line first: of each the figure at its left, and pieces.
 
-    lines: tuple[tuple[str, str], ...]
+    A piece is a text, and whether it is what lies below the curve.
+    """
+
+    lines: tuple[tuple[str, tuple[tuple[str, bool], ...]], ...]
 
 
 def columns(values: Sequence[float], cells: int) -> list[float]:
@@ -52,7 +56,8 @@ def draw(name: str, values: Sequence[float], cells: int, height: int, *, ascii_o
     lines = []
     for row in range(height):
         below = (height - 1 - row) * steps
-        body = "".join(glyphs[max(0, min(steps, one - below))] for one in filled)
+        cells_of = [(glyphs[max(0, min(steps, one - below))], one > below + steps) for one in filled]
+        body = tuple(("".join(glyph for glyph, _ in part), low) for low, part in groupby(cells_of, lambda one: one[1]))
         label = figure(high) if row == 0 else figure(low) if row == height - 1 else name if row == 1 else ""
         lines.append((f"{label:>{LABEL}} {axis}", body))
     return Curve(tuple(lines))

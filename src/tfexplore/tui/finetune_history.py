@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 # Bins are halved to as many when there are twice as many.
 _BINS = 1_024
-_LATEST = 10
 _TIMED = 200
 
 
 class Bin(NamedTuple):
-    """Some steps in a row: the first, how many, and the sums of what they gave."""
+    """Some steps in a row: the first, how many, the rows that they took, and sums: of loss by row, of norms by step."""
 
     step: int
     steps: int
+    rows: int
     loss: float
     gradient_norm: float
 
@@ -27,6 +27,7 @@ class History:
     """What the curve is drawn from.
 
     Attributes:
+        rows, batch: of the data and of a full batch; 0 for constants.
         bins: each of `size` steps, but for the last.
         size: steps of a bin.
         first: the loss of the first step; None before.
@@ -36,6 +37,7 @@ class History:
     """
 
     def __init__(self) -> None:
+        self.rows = self.batch = 0
         self.clear()
 
     def clear(self) -> None:
@@ -46,8 +48,6 @@ class History:
         self.last = self.gradient_norm = math.nan
         self.rate = 0.0
         self._seconds: deque[float] = deque(maxlen=_TIMED)
-        self._latest: deque[float] = deque(maxlen=_LATEST)
-        self._earliest: list[float] = []
 
     def __len__(self) -> int:
         return sum(one.steps for one in self.bins)
@@ -58,16 +58,15 @@ class History:
             self._seconds.append(took)
             self.first = loss if self.first is None else self.first
             self.last, self.gradient_norm = loss, norm
-            self._latest.append(loss)
-            if len(self._earliest) < _LATEST:
-                self._earliest.append(loss)
             if not math.isfinite(loss) or not math.isfinite(norm):
                 continue
+            rows = self._rows_of(step)
             if self.bins and self.bins[-1].steps < self.size:
                 old = self.bins[-1]
-                self.bins[-1] = Bin(old.step, old.steps + 1, old.loss + loss, old.gradient_norm + norm)
+                total = old.loss + rows * loss
+                self.bins[-1] = Bin(old.step, old.steps + 1, old.rows + rows, total, old.gradient_norm + norm)
             else:
-                self.bins.append(Bin(step, 1, loss, norm))
+                self.bins.append(Bin(step, 1, rows, rows * loss, norm))
             if len(self.bins) > 2 * _BINS:
                 self._halve()
         if self._seconds:
@@ -80,6 +79,7 @@ class History:
             Bin(
                 pair[0].step,
                 sum(one.steps for one in pair),
+                sum(one.rows for one in pair),
                 sum(one.loss for one in pair),
                 sum(one.gradient_norm for one in pair),
             )
@@ -87,22 +87,35 @@ class History:
         ]
         self.size *= 2
 
+    @property
+    def window(self) -> int:
+        """How many steps one pass over the rows takes."""
+        return -(-self.rows // self.batch) if self.batch else 1
+
+    def _rows_of(self, step: int) -> int:
+        """The rows of a step's batch: the last one of a pass may be short."""
+        last = self.rows - (self.window - 1) * self.batch
+        return max(1, last if step % self.window == 0 else self.batch)
+
     def losses(self, window: int = 1) -> list[float]:
-        """The losses by bin; with a window the mean of as many steps up to each."""
-        values = [one.loss / one.steps for one in self.bins]
+        """The losses by bin; with a window the mean of the rows of as many steps up to each."""
         wide = max(1, window // self.size)
         if wide == 1:
-            return values
-        found, total = [], 0.0
-        for place, value in enumerate(values):
-            total += value - (values[place - wide] if place >= wide else 0.0)
-            found.append(total / min(place + 1, wide))
+            return [one.loss / one.rows for one in self.bins]
+        found, loss, rows = [], 0.0, 0
+        for place, one in enumerate(self.bins):
+            old = self.bins[place - wide] if place >= wide else None
+            loss += one.loss - (old.loss if old is not None else 0.0)
+            rows += one.rows - (old.rows if old is not None else 0)
+            found.append(loss / rows)
         # The first ones are means of fewer: as the first whole window is, for they would only show its noise.
         return [found[wide - 1]] * (wide - 1) + found[wide - 1 :] if len(found) >= wide else found
 
     @property
     def means(self) -> tuple[float, float] | None:
-        """The mean loss of the first steps and of the last ones; None while they are the same."""
-        if len(self) < 2 * _LATEST:
+        """The mean loss of the first pass over the rows and of the last; None while they overlap."""
+        wide = max(1, self.window // self.size)
+        if wide < 2 or len(self.bins) < 2 * wide:
             return None
-        return sum(self._earliest) / _LATEST, sum(self._latest) / _LATEST
+        first, last = self.bins[:wide], self.bins[-wide:]
+        return tuple(sum(one.loss for one in part) / sum(one.rows for one in part) for part in (first, last))  # type: ignore[return-value]

@@ -146,12 +146,6 @@ class TuneRun(TuneFormState):
     # -- running --
 
     @property
-    def window(self) -> int:
-        """How many steps one pass over the rows takes: over as many the loss is averaged."""
-        found = self.prepared
-        return -(-found.rows // found.batch) if found is not None and found.batch else 1
-
-    @property
     def is_busy(self) -> bool:
         """Whether something is under way."""
         return self.phase != READY
@@ -243,6 +237,7 @@ class TuneRun(TuneFormState):
         self.prepared = await tuner.prepare(self._options.timeout)
         self._tuner, self._tuner_of = tuner, of
         self.step = self.prepared.step
+        self.history.rows, self.history.batch = self.prepared.rows, self.prepared.batch
         self.reach = {one.tuned.key: one for one in self.prepared.variables}
         if self._fresh and made.stretch.directory:
             await self._restore_latest(made.stretch)

@@ -48,6 +48,7 @@ class CurveView(LineView):
         "tune--name",
         "tune--loss",
         "tune--gradient",
+        "tune--below",
         "tune--wrong",
     }
 
@@ -98,7 +99,7 @@ class CurveView(LineView):
     @property
     def _window(self) -> int:
         """Over how many steps the loss is averaged: a pass over the rows, as long as there were several passes."""
-        window = self.finetune.window
+        window = self.finetune.history.window
         return window if self._smooth and len(self.finetune.history) >= 2 * window else 1
 
     def action_smooth(self) -> None:
@@ -144,7 +145,7 @@ class CurveView(LineView):
             figures.append(f"loss {history.last:.4g}")
             means = history.means
             if means is not None:
-                figures[-1] += f" · mean of 10 {means[0]:.4g} {arrow} {means[1]:.4g}"
+                figures[-1] += f" (mean {means[0]:.4g} {arrow} {means[1]:.4g})"
             figures.append(f"gradient {history.gradient_norm:.3g}")
             if finetune.phase == RUNNING and history.rate:
                 figures.append(f"{history.rate:,.0f} steps/s")
@@ -160,11 +161,11 @@ class CurveView(LineView):
         gradient = _GRADIENT if room >= _LEAST_LOSS + _GRADIENT + 1 else 0
         loss = max(1, room - gradient)
         found = curve.draw("loss", self.finetune.history.losses(self._window), cells, loss, ascii_only=ascii_only)
-        lines: list[_Line] = [[(label, "facts"), (body, "loss")] for label, body in found.lines]
+        lines = [_drawn(label, body, "loss", "below") for label, body in found.lines]
         if gradient:
             norms = [one.gradient_norm / one.steps for one in bins]
             found = curve.draw("gradient", norms, cells, gradient, ascii_only=ascii_only)
-            lines += [[(label, "facts"), (body, "gradient")] for label, body in found.lines]
+            lines += [_drawn(label, body, "gradient", "below") for label, body in found.lines]
         last = bins[-1].step + bins[-1].steps - 1
         lines.append([(curve.axis(bins[0].step, last, cells, ascii_only=ascii_only), "facts")])
         return lines
@@ -177,6 +178,10 @@ class CurveView(LineView):
             cells -= text.width(piece)
             segments.append(Segment(piece, self.piece_style(f"tune--{style}")))
         return segments
+
+
+def _drawn(label: str, body: tuple[tuple[str, bool], ...], curve: str, below: str) -> _Line:
+    return [(label, "facts"), *((piece, below if is_below else curve) for piece, is_below in body)]
 
 
 def _wrapped(sentence: str, cells: int) -> list[str]:
