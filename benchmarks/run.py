@@ -18,6 +18,7 @@ import open_all
 import predict
 import report
 import scan
+import screen
 import search
 import show
 import text
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "scan": scan,
     "predict": predict,
     "finetune": finetune,
+    "screen": screen,
     "search": search,
     "keys": keys,
     "first_frame": first_frame,

@@ -185,7 +185,7 @@ def make_form(
     rows.append(Row("steps", "steps", "", str(STEPS)))
     rows += _optimizer(values, bool(data))
     if data:
-        rows.append(Row("batch", "batch size", "", "", f"({BATCH}, or what the model takes)"))
+        rows.append(Row("batch", "batch size", "", "", f"({BATCH}, or the model's)"))
         rows.append(Row("seed", "seed", "rows' order", "0", "(the file's order)"))
     rows.append(Row("directory", "checkpoints", "folder", "", "(none are saved)", PATH))
     if values.get("directory"):
@@ -211,7 +211,7 @@ def _inputs(choice: Choice, seen: Seen, values: Mapping[str, str], data: str) ->
         facts = f"{dtypes.name(info.dtype)} {format_shape(info.shape)}"
         key = f"input:{info.name}"
         if data:
-            whole = "(made of the whole row)" if info.name in parsed else f"(the column {text.label(info.name)})"
+            whole = "(the whole row)" if info.name in parsed else f"(the column {text.label(info.name)})"
             empty = "(the model's default)" if info.name in seen.signature.defaults else whole
             yield Row(key, info.name, facts, "", empty, COLUMN)
         elif info.name in parsed:

@@ -70,6 +70,7 @@ class TuneRun(TuneFormState):
         changes: by key, the L2 norm of a variable's change since loading.
         said: what happened, the newest last.
         state: of the child.
+        only_figures: whether what is told of are figures alone: form, ticks and keys are as they were.
     """
 
     def __init__(self, model: Model, loader: Loader, options: RunOptions, tell: Callable[[], None]) -> None:
@@ -83,6 +84,7 @@ class TuneRun(TuneFormState):
         self.changes: dict[str, float] = {}
         self.said: list[Said] = []
         self.state = "off"
+        self.only_figures = False
         self.trusted = options.trust
         self._options = options
         self._runner: Runner | None = None
@@ -115,7 +117,11 @@ class TuneRun(TuneFormState):
     def _tell_now(self) -> None:
         self._telling = None
         if not self._closed:
-            self._tell()
+            self.only_figures = True
+            try:
+                self._tell()
+            finally:
+                self.only_figures = False
 
     def _reported(self, report: Report) -> None:
         self.history.add(report.figures)
@@ -303,7 +309,7 @@ class TuneRun(TuneFormState):
             more = f": Ctrl-R takes the other {self.left:,}, s gives them up" if self.left else ""
             self.say(f"{'paused' if self.left else 'stopped'} at step {ran.step:,}{more}")
         else:
-            rate = f", {self.history.rate:,.0f} a second" if self.history.rate else ""
+            rate = f" in {ran.seconds:.1f} s, {self.history.rate:,.0f} a second" if self.history.rate else ""
             self.say(f"{text.plural(ran.done, 'step')} done{rate}; Ctrl-R takes more, x exports, r rolls back")
 
     async def stop(self, *, pause: bool = False) -> bool:

@@ -66,9 +66,14 @@ class FinetunePane(Container):
         """Draws what has changed."""
         if not self.is_mounted or not self._panes:
             return
+        variables, curve = self.query_one(VariableList), self.query_one(CurveView)
+        if self.finetune.only_figures:
+            variables.show_changes()
+            curve.update_lines()
+            return
         self.query_one(TuneColumn).update()
-        self.query_one(VariableList).update_lines()
-        self.query_one(CurveView).update_lines()
+        variables.update_lines()
+        curve.update_lines()
         self.refresh_bindings()
 
     # -- focus --

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 
 from tfexplore.core import text
@@ -76,6 +77,7 @@ class VariableList(LineView):
         self._lines: dict[int, int] = {}  # of each variable
         self._names = self._shapes = 0
         self._drawn_of: tuple[object, ...] = ()
+        self._changes: dict[str, float] = {}
 
     @property
     def line_count(self) -> int:
@@ -121,6 +123,19 @@ class VariableList(LineView):
             else ""
         )
         super().update_lines()
+
+    def show_changes(self) -> None:
+        """Draws the lines of variables that have moved since they were drawn."""
+        changes, seen = self.finetune.changes, self._changes
+        if changes == seen:
+            return
+        self._changes = dict(changes)
+        top, cells = self.scroll_offset.y, self.scrollable_content_region.width
+        for y in range(min(self.scrollable_content_region.height, len(self._drawn) - top)):
+            drawn = self._drawn[top + y]
+            key = self.finetune.variables[drawn.variable].key
+            if not drawn.style and changes.get(key) != seen.get(key):
+                self.refresh(Region(0, y, cells, 1))
 
     def _lay_out(self, cells: int) -> None:
         finetune = self.finetune
