@@ -1,6 +1,7 @@
 """The explorer, which notes each run of the Fine-tune tab: `python benchmarks/screen_app.py MODEL STEPS NOTES`.
 
-A line a run: the steps, the seconds that they took, and the processor time that the explorer took meanwhile. The form's row `steps` holds STEPS.
+A line a run: the steps, the seconds that they took, and the processor time that the explorer took meanwhile. The form's
+row `steps` holds STEPS.
 """
 
 from __future__ import annotations

@@ -47,10 +47,11 @@ class History:
         self.first: float | None = None
         self.last = self.gradient_norm = math.nan
         self.rate = 0.0
+        self._count = 0
         self._seconds: deque[float] = deque(maxlen=_TIMED)
 
     def __len__(self) -> int:
-        return sum(one.steps for one in self.bins)
+        return self._count
 
     def add(self, figures: Iterable[tuple[int, float, float, float]]) -> None:
         """Takes steps in: number, loss, gradient norm and seconds of each."""
@@ -60,6 +61,7 @@ class History:
             self.last, self.gradient_norm = loss, norm
             if not math.isfinite(loss) or not math.isfinite(norm):
                 continue
+            self._count += 1
             rows = self._rows_of(step)
             if self.bins and self.bins[-1].steps < self.size:
                 old = self.bins[-1]

@@ -7,6 +7,7 @@ the disk. It is started for the first run and ends with the model.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 # What it is doing.
 READY, PREPARING, RUNNING, STOPPING, BUSY = "ready", "preparing", "running", "stopping", "busy"
-# Between two drawings of a run's news, in seconds.
-_TELL_SECONDS = 0.25
+# Between two drawings of a run's news, in seconds; where drawing takes long it is done more rarely, so that all of the
+# explorer takes a fiftieth of the time.
+_TELL_SECONDS, _MOST_TELL_SECONDS, _SHARE = 0.2, 1.0, 50.0
 _MAX_SAID = 100
 PLAN = "tune plan"
 
@@ -94,6 +96,7 @@ class TuneRun(TuneFormState):
         self._fresh = True  # whether nothing was tuned, restored or rolled back since the weights were loaded
         self._pausing = False
         self._closed = False
+        self._used = 0.0  # processor time of the explorer when news were told last
         self._telling: asyncio.TimerHandle | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -112,7 +115,10 @@ class TuneRun(TuneFormState):
     def _tell_soon(self) -> None:
         """Tells of news now and then: the screen must not cost the training its time."""
         if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(_TELL_SECONDS, self._tell_now)
+            used = time.process_time()
+            seconds = min(_MOST_TELL_SECONDS, max(_TELL_SECONDS, (used - self._used) * _SHARE))
+            self._used = used
+            self._telling = asyncio.get_running_loop().call_later(seconds, self._tell_now)
 
     def _tell_now(self) -> None:
         self._telling = None

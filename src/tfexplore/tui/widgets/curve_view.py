@@ -7,7 +7,10 @@ import textwrap
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.strip import Strip
 
 from tfexplore.core import text
 from tfexplore.tui import curve
@@ -58,6 +61,7 @@ class CurveView(LineView):
         self._drawn: list[_Line] = []
         self._line = 0
         self._smooth = True
+        self._base = Style()
 
     @property
     def line_count(self) -> int:
@@ -86,6 +90,30 @@ class CurveView(LineView):
 
     def show_cursor(self) -> None:
         """See `LineView`; it stays where it was scrolled to."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """See `Widget`; the style of the pane is the same for all lines, and costs as much as drawing one."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
+    def render_line(self, y: int) -> Strip:
+        """See `LineView`."""
+        cells, line = self.scrollable_content_region.width, self.scroll_offset.y + y
+        if line >= len(self._drawn):
+            return Strip.blank(cells, self._base)
+        return Strip(self.draw_line(line, cells)).adjust_cell_length(cells).apply_style(self._base)
+
+    def update_figures(self) -> None:
+        """Draws the lines that are no longer the same."""
+        old, region = self._drawn, self.scrollable_content_region
+        self._drawn = self._lay_out(max(20, region.width), max(1, region.height))
+        if len(old) != len(self._drawn):
+            self.update_lines()
+            return
+        top = self.scroll_offset.y
+        for y in range(min(region.height, len(old) - top)):
+            if old[top + y] != self._drawn[top + y]:
+                self.refresh_line(top + y)
 
     def update_lines(self) -> None:
         """See `LineView`; draws the curves for the pane's size."""

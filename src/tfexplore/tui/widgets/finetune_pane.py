@@ -69,7 +69,7 @@ class FinetunePane(Container):
         variables, curve = self.query_one(VariableList), self.query_one(CurveView)
         if self.finetune.only_figures:
             variables.show_changes()
-            curve.update_lines()
+            curve.update_figures()
             return
         self.query_one(TuneColumn).update()
         variables.update_lines()

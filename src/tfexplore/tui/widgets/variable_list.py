@@ -7,7 +7,6 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Region
 from textual.message import Message
 
 from tfexplore.core import text
@@ -130,12 +129,12 @@ class VariableList(LineView):
         if changes == seen:
             return
         self._changes = dict(changes)
-        top, cells = self.scroll_offset.y, self.scrollable_content_region.width
+        top = self.scroll_offset.y
         for y in range(min(self.scrollable_content_region.height, len(self._drawn) - top)):
             drawn = self._drawn[top + y]
             key = self.finetune.variables[drawn.variable].key
             if not drawn.style and changes.get(key) != seen.get(key):
-                self.refresh(Region(0, y, cells, 1))
+                self.refresh_line(top + y)
 
     def _lay_out(self, cells: int) -> None:
         finetune = self.finetune
