@@ -1,4 +1,4 @@
-"""Steps a second of `finetune` and of loops written by hand, in turn: `python benchmarks/tuning_steps.py CASE PATH PAIRS`.
+"""Steps a second of `finetune` and of loops by hand, in turn: `python benchmarks/tuning_steps.py CASE PATH PAIRS`.
 
 Prints JSON: [[ours, theirs], …] in steps a second, and which part of our time went into telling the screen.
 """
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def write_dense(folder: Path) -> Path:
             rng = np.random.default_rng(1)
             self.kernels = [
                 tf.Variable((rng.normal(size=shape) / np.sqrt(shape[0])).astype("float32"), name=f"kernel_{number}")
-                for number, shape in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False))
+                for number, shape in enumerate(pairwise(WIDTHS))
             ]
 
         @tf.function(input_signature=[tf.TensorSpec([None, WIDTHS[0]], tf.float32, name="x")])

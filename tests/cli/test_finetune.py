@@ -60,7 +60,7 @@ def test_the_basic_line(finetune: Any, models: Path) -> None:
     assert len(losses(found)) == 10
     assert losses(found)[0] == 64.0
     assert losses(found)[-1] < 0.01
-    assert "tuning 1 of 1 variable, 1 parameter; loss 64 before the first step" in found.err
+    assert "tuning 1 of 1 variable, 1 parameter; loss 64 with the weights as loaded" in found.err
     told = document(finetune(models / "basic", *BASIC, "--steps", 10, "--json"))
     assert [one["loss"] for one in told["steps"]] == losses(found)
     assert (told["schema"], told["tfexplore"], told["kind"], told["command"]) == (

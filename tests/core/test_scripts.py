@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 
 from tfexplore.core.plan import Plan, Target
 from tfexplore.core.requests import parse_request, request_arrays
-from tfexplore.core.scripts import FORMS, _expression, script
+from tfexplore.core.scripts import FORMS, expression, script
 from tfexplore.core.signatures import Signature, TensorInfo
 from tfexplore.core.traces import Slot
 from tfexplore.errors import UsageError
@@ -48,7 +48,7 @@ class TensorFlow:
 
 
 def evaluated(array: Any) -> Any:
-    return eval(_expression(array), {"np": np, "base64": base64, "tf": TensorFlow})
+    return eval(expression(array), {"np": np, "base64": base64, "tf": TensorFlow})
 
 
 def assert_same(found: Any, array: Any) -> None:
@@ -107,7 +107,7 @@ def test_expressions_of_every_kind(array: Any) -> None:
 
 
 def test_a_large_equal_array_is_short() -> None:
-    assert _expression(np.zeros((1, 224, 224, 3), "float32")) == "np.full((1, 224, 224, 3), 0.0, 'float32')"
+    assert expression(np.zeros((1, 224, 224, 3), "float32")) == "np.full((1, 224, 224, 3), 0.0, 'float32')"
 
 
 def test_what_is_too_large_is_refused() -> None:

@@ -94,3 +94,26 @@ async def test_failures(other: Runtime, other_models: Path, tmp_path: Path) -> N
     await other.load(str(other_models / "loops"))
     with pytest.raises(TimedOut):
         await other.call(Call("forever", inputs=(floats("x", 1),)), timeout=0.5)
+
+
+async def test_a_model_is_tuned_there(other: Runtime, other_models: Path, tmp_path: Path) -> None:
+    from runtime.tuning import bits, tuned
+    from tfexplore.core.checkpoint_saving import CheckpointDirectory
+
+    wish = {"call": "encoder.__call__", "inputs": ["x=[[1, 2]]"], "expression": "tf.reduce_mean((10. - y) ** 2)"}
+    wish |= {"optimizer": "adam", "train": ["encoder/kernel"], "settings": {"learning_rate": 0.1}}
+    found = await tuned(other, other_models / "functions", **wish)
+    assert "training=True" in found.plan.notes[-1]
+    before = bits(await found.values())
+    directory = CheckpointDirectory(str(tmp_path), 2)
+    first = await found.tuner.run(6, directory=directory, save_every=3)
+    assert first.figures[-1].loss < first.figures[0].loss
+    after = bits(await found.values())
+    rest = await found.tuner.run(3)
+    await found.tuner.roll_back()
+    assert bits(await found.values()) == before
+    restored = await found.tuner.restore(first.saved[-1].prefix)
+    assert (restored.step, restored.optimizer, restored.missing) == (6, True, ())
+    assert bits(await found.values()) == after
+    again = await found.tuner.run(3)
+    assert [one.loss for one in again.figures] == [one.loss for one in rest.figures]

@@ -12,10 +12,11 @@ import pytest
 
 from runtime import tuning_models
 from runtime.tuning import batches, bits, scripted, tuned
-from tfexplore.core.checkpoint_saving import CheckpointDirectory
+from tfexplore.core.checkpoint_saving import CheckpointDirectory, NewCheckpoint
 from tfexplore.core.finetune_plan import LOSSES, OPTIMIZERS
-from tfexplore.errors import RunFailed, UsageError
+from tfexplore.errors import ChildDied, RunFailed, UsageError
 from tfexplore.runtime.client import Runtime
+from tfexplore.runtime.records import Options
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.asyncio(loop_scope="session")]
 BASIC = {"call": "__call__", "inputs": ["2.0"], "expression": "(10. - y) ** 2", "settings": {"learning_rate": 0.005}}
@@ -325,6 +326,44 @@ async def test_weights_of_other_checkpoints(shared: Runtime, models: Path, tf: A
         assert bits(await found.values()) == before
 
 
+async def test_the_child_dies_in_a_run_and_in_a_save(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(Options(reads=(str(models),), threads=1))
+    found = await tuned(runtime, models / "basic", **BASIC)
+    directory = CheckpointDirectory(str(tmp_path), 1)
+    await found.tuner.run(3, directory=directory)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"checkpoint", "ckpt-3.index", "ckpt-3.data-00000-of-00001"}
+    write = NewCheckpoint.write
+    child = runtime._child
+    assert child is not None
+
+    def killing(self: NewCheckpoint, file: str, data: Any) -> None:
+        write(self, file, data)
+        child.kill()
+
+    monkeypatch.setattr(NewCheckpoint, "write", killing)
+    with pytest.raises(ChildDied):
+        await found.tuner.run(2, directory=directory)
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with pytest.raises(ChildDied):
+        await found.tuner.run(1)
+    assert (await found.tuner.prepare()).step == 0
+    assert (await found.tuner.restore(str(tmp_path / "ckpt-3"))).step == 3
+    assert (await found.tuner.run(1)).step == 4
+    heard = asyncio.Event()
+    found.on_report = lambda report: heard.set()
+    running = asyncio.ensure_future(found.tuner.run(10_000_000))
+    await asyncio.wait_for(heard.wait(), 60)
+    assert runtime._child is not None
+    runtime._child.kill()
+    with pytest.raises(ChildDied):
+        await running
+    await runtime.close()
+
+
 # -- models of every kind --
 
 
@@ -373,6 +412,45 @@ async def test_an_export_of_keras(shared: Runtime, models: Path, tf: Any, tmp_pa
         for one in found.plan.variables:
             stored = meta_graph.checkpoint.read(one.variable.key)
             assert stored.array.tobytes() == after[one.label]
+
+
+async def test_a_trained_model_of_the_corpus(corpus: Path, tf: Any) -> None:
+    """LSTMs that keep their states, exported years ago; TensorFlow gives the cells inside no gradient."""
+    path = corpus / "models" / "dtln-dtln"
+    runtime = Runtime(Options(reads=(str(path),)))
+    wish = {"inputs": ["ones"], "expression": "tf.reduce_mean(y ** 2)", "settings": {"learning_rate": 0.001}}
+    found = await tuned(runtime, path, **wish, freeze=["dense_1"])
+    assert found.tuner.prepared is not None
+    imported = tf.saved_model.load(str(path))
+    function = imported.signatures["serving_default"]
+    (name,) = function.structured_input_signature[1]
+    x = {name: tf.ones([1, 512])}
+
+    def loss_and_gradients() -> tuple[Any, list[Any]]:
+        with tf.GradientTape() as tape:
+            (y,) = function(**x).values()
+            loss = tf.reduce_mean(y**2)
+        return loss, tape.gradient(loss, function.trainable_variables)
+
+    states = {one.ref(): one.numpy() for one in function.variables if not one.trainable}
+    _, gradients = loss_and_gradients()
+    for one in function.variables:
+        if one.ref() in states:
+            one.assign(states[one.ref()])
+    reached = [one for one in found.tuner.prepared.variables if one.trainable]
+    assert sum(one.gradient for one in reached) == sum(one is not None for one in gradients) > 10
+    before = bits(await found.values())
+    ran = await found.tuner.run(6)
+    assert ran.figures[-1].loss < ran.figures[0].loss
+    after = bits(await found.values())
+    for one in found.tuner.prepared.variables:
+        if one.tuned.hold or not (one.trained or one.moved):
+            assert before[one.tuned.label] == after[one.tuned.label], one.tuned.label
+    await found.tuner.roll_back()
+    assert bits(await found.values()) == before
+    again = await found.tuner.run(6)
+    assert losses(again) == losses(ran)
+    await runtime.close()
 
 
 async def test_every_loss(shared: Runtime, models: Path, tf: Any) -> None:

@@ -25,7 +25,8 @@ from tfexplore.core.finetune_script import script
 from tfexplore.core.opener import open_model
 from tfexplore.core.plan import Given, target
 from tfexplore.loader.running import Runner
-from tfexplore.loader.tuning import Report, Tuner
+from tfexplore.loader.tuning import Tuner
+from tfexplore.loader.tuning_records import Report
 from tfexplore.runtime.child.batches import order
 from tfexplore.runtime.client import Runtime
 from tfexplore.runtime.records import Options

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import math
 import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,10 +27,13 @@ from tfexplore.core.requests import read_request
 from tfexplore.errors import UsageError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from tfexplore.core.checkpoint_saving import CheckpointDirectory
     from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.model import Model
-    from tfexplore.loader.tuning import Figures, Prepared, Ran, Reach, Report, Restored, Tuner
+    from tfexplore.loader.tuning import Tuner
+    from tfexplore.loader.tuning_records import Figures, Prepared, Ran, Reach, Report, Restored
 
 DEFAULT_STEPS = 10
 # Rows of the table of steps on a terminal; a pipe and --json get all.
@@ -88,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
             check_export(model, options.export, overwrite=options.overwrite)
         if not running.is_trusted(model, options):
             return running.FOUND
+        import asyncio
+
         try:
             return asyncio.run(_tuned(model, meta_graph, target, plan, wish, options))
         except asyncio.CancelledError:
@@ -137,12 +140,15 @@ class _Interrupts:
     """The first Ctrl-C stops a run after its step, the second ends all."""
 
     def __init__(self, quiet: bool) -> None:
+        import asyncio
+
         self._quiet = quiet
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._pending: asyncio.Task[None] | None = None
         self.stopped = False
         self.tuner: Tuner | None = None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._came)
+        self._loop.add_signal_handler(signal.SIGINT, self._came)
 
     def _came(self) -> None:
         if self.tuner is None or self.stopped:
@@ -151,11 +157,11 @@ class _Interrupts:
             return
         self.stopped = True
         diagnostics.note("stopping after this step; Ctrl-C once more ends it at once", quiet=self._quiet)
-        self._pending = asyncio.get_running_loop().create_task(self.tuner.stop())
+        self._pending = self._loop.create_task(self.tuner.stop())
 
     def over(self) -> None:
         """Puts the usual way back."""
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        self._loop.remove_signal_handler(signal.SIGINT)
 
 
 async def _tuned(
@@ -281,7 +287,7 @@ def _tell_reach(prepared: Prepared, *, quiet: bool) -> None:
     rows = f"; {prepared.rows:,} rows in batches of {prepared.batch:,}" if prepared.rows else ""
     diagnostics.note(
         f"tuning {len(trained):,} of {text.plural(len(prepared.variables), 'variable')}, {parameters}; "
-        f"loss {prepared.loss:.6g} before the first step{rows}",
+        f"loss {prepared.loss:.6g} with the weights as loaded{rows}",
         quiet=quiet,
     )
     reasons: dict[str, list[str]] = {}
@@ -306,6 +312,7 @@ def _write_text(prepared: Prepared, ran: Ran, options: argparse.Namespace) -> No
         output.Column("gradient norm", _figure, True),
         output.Column("seconds", lambda value: f"{value:.4f}", True),
     )
+    _tell_course(ran, quiet=options.quiet)
     if not output.is_terminal():
         output.write_lines(
             [f"{one.step}\t{one.loss!r}\t{one.gradient_norm!r}\t{one.seconds:.6f}" for one in ran.figures]
@@ -332,8 +339,25 @@ def _write_text(prepared: Prepared, ran: Ran, options: argparse.Namespace) -> No
         rows,
         color=color,
     )
-    if ran.seconds:
-        diagnostics.note(f"{ran.done / ran.seconds:,.1f} steps a second", quiet=options.quiet)
+
+
+def _tell_course(ran: Ran, *, quiet: bool) -> None:
+    """Where the loss went, means of a tenth of the steps, since batches differ; and how fast."""
+    taken = [one.loss for one in ran.figures][: ran.done]
+    if len(taken) < 2:
+        return
+    share = max(1, len(taken) // 10)
+    first, last = sum(taken[:share]) / share, sum(taken[-share:]) / share
+    which = "" if share == 1 else f" (means of {share:,} steps)"
+    rate = _rate(ran)
+    speed = f"; {rate:,.1f} steps a second" if rate is not None else ""
+    diagnostics.note(f"the loss went from {first:.6g} to {last:.6g}{which}{speed}", quiet=quiet)
+
+
+def _rate(ran: Ran) -> float | None:
+    """Steps a second, without the first one, which is compiled."""
+    seconds = sum(one.seconds for one in ran.figures[1:])
+    return (len(ran.figures) - 1) / seconds if seconds > 0 else None
 
 
 def _state(one: Reach) -> str:
@@ -366,7 +390,7 @@ def _document(model: Model, plan: FinetunePlan, prepared: Prepared, ran: Ran) ->
         "ended": ran.why,
         "nan": None if nan is None else nan._asdict(),
         "steps": [one._asdict() for one in ran.figures],
-        "steps_per_second": ran.done / ran.seconds if ran.seconds and math.isfinite(ran.seconds) else None,
+        "steps_per_second": _rate(ran),
         "variables": [
             {
                 "name": one.tuned.label,

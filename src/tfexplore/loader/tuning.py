@@ -33,14 +33,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tfexplore.errors import RunFailed
+from tfexplore.errors import ChildDied, RunFailed
+from tfexplore.loader.tuning_records import Figures, NotFinite, Prepared, Ran, Reach, Report, Restored, Saved
 from tfexplore.runtime.arrays import to_array, to_tensor
 from tfexplore.runtime.failures import changes as checked_changes
 from tfexplore.runtime.failures import figures as checked_figures
 from tfexplore.runtime.protocol import Tensor
-from tfexplore.runtime.records import Event, Progress, Result
+from tfexplore.runtime.records import About, Event, Progress, Result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,129 +55,15 @@ if TYPE_CHECKING:
 
 PIECE = 64 << 20  # bytes in one message
 _MAX_LIST = 1_000_000
-
-
-class Figures(NamedTuple):
-    """What one step gave: its number from 1 on, the loss before it, the gradient's L2 norm, seconds."""
-
-    step: int
-    loss: float
-    gradient_norm: float
-    seconds: float
-
-
-class Reach(NamedTuple):
-    """What the first gradient says of one variable.
-
-    Attributes:
-        tuned: the variable.
-        trained: whether steps change it.
-        gradient: whether the loss gives it a gradient.
-        why: why not; or what is odd about it; else empty.
-        moved: whether the function itself changes it (moving averages).
-    """
-
-    tuned: TuneVariable
-    trainable: bool
-    trained: bool
-    gradient: bool
-    why: str
-    gradient_norm: float
-    moved: bool
-
-
-class Prepared(NamedTuple):
-    """What is going to be tuned.
-
-    Attributes:
-        step, row: where it stands.
-        rows, batch: of the data; 0 for constants.
-        loss: before any step.
-    """
-
-    step: int
-    row: int
-    rows: int
-    batch: int
-    loss: float
-    variables: tuple[Reach, ...]
-
-
-class NotFinite(NamedTuple):
-    """The step that was not taken, and what of it is NaN or infinite: the loss, the gradients of these variables."""
-
-    step: int
-    loss: bool
-    gradients: tuple[str, ...]
-
-
-class Report(NamedTuple):
-    """News of a run: the last steps, how many are done of how many, and now and then changes by key."""
-
-    figures: tuple[Figures, ...]
-    done: int
-    total: int
-    changes: dict[str, float] | None
-
-
-class Saved(NamedTuple):
-    """A checkpoint that is on the disk, and those that went for it."""
-
-    prefix: str
-    step: int
-    removed: tuple[str, ...]
-
-
-class Restored(NamedTuple):
-    """What came from a checkpoint.
-
-    Attributes:
-        matched, missing: keys of the model's variables that have a value there, and that have none.
-        unused: keys that nothing here takes.
-        optimizer: whether the optimizer's state is from there.
-        whole: whether a run like this one wrote it: step and place in the data are from there.
-    """
-
-    prefix: str
-    step: int
-    row: int
-    matched: tuple[str, ...]
-    missing: tuple[str, ...]
-    unused: tuple[str, ...]
-    optimizer: bool
-    whole: bool
-    changes: dict[str, float]
-
-
-class Ran(NamedTuple):
-    """What a run did.
-
-    Attributes:
-        why: `done`, `stopped` or `nan`.
-        done: steps that were taken.
-        step: how many since the weights were loaded.
-        figures: of every step, the one that was not finite last.
-        changes: by key, the L2 norm of each variable's change since loading.
-        saved: checkpoints.
-        seconds: of the steps; `reporting` of them went into telling.
-    """
-
-    why: str
-    done: int
-    step: int
-    figures: tuple[Figures, ...]
-    changes: dict[str, float]
-    not_finite: NotFinite | None
-    saved: tuple[Saved, ...]
-    seconds: float
-    reporting: float
+_MOST_VALUES, _MOST_BESIDES = 16, 1 << 30
 
 
 class Tuner:
     """One tuning.
 
     Args:
-        runner: whose model is tuned; another tuner of it goes on where this one was.
+        runner: whose model is tuned; another tuner of it goes on where this one was. Where its child has died, all but
+            `prepare` raise ChildDied; that one begins anew with the weights as loaded.
         plan: what is tuned, how.
         on_report: told what the steps give, up to ten times a second.
         on_event: told of other progress and logs.
@@ -203,6 +90,7 @@ class Tuner:
         self._stopping = False
         self._by_key = {one.key: one for one in plan.variables}
         self._learning_rate = plan.optimizer.learning_rate
+        self._about: About | None = None
 
     async def _ask(
         self,
@@ -213,9 +101,12 @@ class Tuner:
         timeout: float | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
-        return await self._runner.runtime.ask(
-            method, params, tuple(tensors), timeout=timeout, on_event=on_event or self._on_event
-        )
+        runtime = self._runner.runtime
+        if self._about is not None and (runtime.about is not self._about or runtime.state in ("off", "dead")):
+            raise runtime.why or ChildDied(
+                "the process that was tuning has ended, with what it had learnt", kind="died"
+            )
+        return await runtime.ask(method, params, tuple(tensors), timeout=timeout, on_event=on_event or self._on_event)
 
     async def prepare(self, timeout: float | None = None) -> Prepared:
         """Sends the data, calls the function once, and says which variables get a gradient. Changes nothing.
@@ -227,7 +118,11 @@ class Tuner:
             RunFailed: the function cannot be called so, or no chosen variable gets a gradient.
             RuntimeFailed, Cancelled: as `Runner.load`.
         """
+        self._about = None
         await self._runner.load(timeout)
+        await self._runner.runtime.start(self._on_event)
+        # A child that comes after this one knows nothing of it.
+        self._about = self._runner.runtime.about
         plan = self.plan
         if plan.data is not None:
             await self._send_data(plan)
@@ -388,12 +283,16 @@ class Tuner:
 
         Raises:
             UsageError: it cannot be written.
-            RuntimeFailed, Cancelled: as `Runner.load`.
+            RuntimeFailed, Cancelled: as `Runner.load`; then nothing of it is left.
         """
         found = (await self._ask("tune_save", {})).value
         files = [one for one in _list(found, "files") if isinstance(one, list) and len(one) == 2]
         step = _whole(found, "step")
         names = [str(name) for name, _ in files]
+        # Slots and the model's own values, with room for names; a child may say anything.
+        most = _MOST_VALUES * sum(one.variable.nbytes or 0 for one in self.plan.variables) + _MOST_BESIDES
+        if not all(type(size) is int and 0 < size <= most for _, size in files):
+            raise RunFailed("the child has written a checkpoint of a size that cannot be", kind="protocol")
         with await asyncio.to_thread(directory.begin, step, names) as new:
             for name, size in files:
                 offset = 0

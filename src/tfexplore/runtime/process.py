@@ -111,6 +111,7 @@ class Child:
         self._transports: list[asyncio.BaseTransport] = []
         self._gone = asyncio.Event()
         self._over = asyncio.Event()
+        self._sending = asyncio.Lock()
 
     async def start(self) -> None:
         """Starts the launcher and listens.
@@ -168,11 +169,12 @@ class Child:
         """
         pieces = protocol.encode(header, tensors)
         with contextlib.suppress(OSError):
-            for piece in pieces:
-                if self._writer.is_closing():
-                    return
-                self._writer.write(piece)
-                await self._writer.drain()
+            async with self._sending:  # frames come one after the other
+                for piece in pieces:
+                    if self._writer.is_closing():
+                        return
+                    self._writer.write(piece)
+                    await self._writer.drain()
 
     def terminate(self) -> None:
         """Asks the child to end, by SIGTERM."""

@@ -21,7 +21,8 @@ from tfexplore.errors import Cancelled, ChildDied, RuntimeFailed, TfexploreError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
 from tfexplore.loader.running import Runner
-from tfexplore.loader.tuning import Prepared, Ran, Reach, Report, Restored, Tuner
+from tfexplore.loader.tuning import Tuner
+from tfexplore.loader.tuning_records import Prepared, Ran, Reach, Report, Restored
 from tfexplore.runtime.records import About, Event, Log, Options, Progress
 from tfexplore.tui.finetune_form import TuneFormState
 from tfexplore.tui.finetune_history import History

@@ -104,7 +104,9 @@ class Tuning:
             return self._take(tf.constant(rows))
         compiled = self._compiled.get(len(rows))
         if compiled is None:
-            compiled = tf.function(self._take).get_concrete_function(tf.TensorSpec([len(rows)], tf.int64))
+            # Nothing in it is for AutoGraph, whose import and conversion take seconds.
+            function = tf.function(self._take, autograph=False)
+            compiled = function.get_concrete_function(tf.TensorSpec([len(rows)], tf.int64))
             self._compiled[len(rows)] = compiled
         return compiled(tf.constant(rows))
 

@@ -95,7 +95,10 @@ class Tunings:
             taken.add(id(variable))
             variables.append(Tuned(key, variable, bool(one.get("train")), bool(one.get("hold"))))
         if not variables:
-            raise Refused("no_variables", "TensorFlow finds none of the model's variables in what it has loaded")
+            raise Refused(
+                "no_variables",
+                "TensorFlow 2 has no variable of this model that can be tuned: an old export's reference variables",
+            )
         before = self._tuning
         self._tuning = Tuning(self._root, params, request.tensors, self._data, variables, self._loaded, before)
         return self._tuning.about()
