@@ -149,8 +149,11 @@ class TuneRun(TuneFormState):
 
     def _state_changed(self, state: str) -> None:
         self.state = state
-        if not self._closed:
-            self._tell_soon()
+        if self._closed:
+            return
+        if state == "dead" and self.phase == READY and self._tuner is not None:
+            self._forget_child("the process that held the tuned weights has ended")
+        self._tell_soon()
 
     def _ready(self, about: About) -> None:
         if not about.sandbox.whole:
