@@ -72,6 +72,7 @@ class TuneRun(TuneFormState):
         reach: by key, what the first gradient said of a variable.
         changes: by key, the L2 norm of a variable's change since loading.
         said: what happened, the newest last.
+        news: how much was said since the beginning.
         state: of the child.
         only_figures: whether what is told of are figures alone: form, ticks and keys are as they were.
     """
@@ -86,6 +87,7 @@ class TuneRun(TuneFormState):
         self.reach: dict[str, Reach] = {}
         self.changes: dict[str, float] = {}
         self.said: list[Said] = []
+        self.news = 0
         self.state = "off"
         self.only_figures = False
         self.trusted = options.trust
@@ -105,6 +107,7 @@ class TuneRun(TuneFormState):
 
     def say(self, sentence: str, *, bad: bool = False) -> None:
         """Tells the person something."""
+        self.news += 1
         self.said.append(Said(text.visible(sentence), bad))
         del self.said[:-_MAX_SAID]
         self._tell()
@@ -320,7 +323,7 @@ class TuneRun(TuneFormState):
             self.say(f"{'paused' if self.left else 'stopped'} at step {ran.step:,}{more}")
         else:
             rate = f" in {ran.seconds:.1f} s, {self.history.rate:,.0f} a second" if self.history.rate else ""
-            self.say(f"{text.plural(ran.done, 'step')} done{rate}; Ctrl-R takes more, x exports, r rolls back")
+            self.say(f"{text.plural(ran.done, 'step')} done{rate}: Ctrl-R takes more, x exports, r rolls back")
 
     async def stop(self, *, pause: bool = False) -> bool:
         """Ends a run after the step under way; tells whether there was one. A paused one can be gone on with."""

@@ -20,7 +20,7 @@ from tfexplore.tui.labels import is_ascii
 from tfexplore.tui.widgets.line_view import LineView
 
 _Line = list[tuple[str, str]]
-_MAX_NEWEST = 3
+_MAX_NEWEST, _HIGH = 3, 8
 _LEAST_LOSS, _GRADIENT = 3, 3
 _NOTHING = (
     "Ctrl-R takes steps of the optimizer on what the form describes, l first looks which variables get a gradient. "
@@ -59,7 +59,7 @@ class CurveView(LineView):
         super().__init__(id=id)
         self.finetune = finetune
         self._drawn: list[_Line] = []
-        self._line = 0
+        self._line = self._news = 0
         self._smooth = True
         self._base = Style()
 
@@ -119,6 +119,9 @@ class CurveView(LineView):
         """See `LineView`; draws the curves for the pane's size."""
         region = self.scrollable_content_region
         self._drawn = self._lay_out(max(20, region.width), max(1, region.height))
+        if self.finetune.news != self._news:  # the newest stands at the top
+            self._news, self._line = self.finetune.news, 0
+            self.scroll_to(y=0, animate=False, immediate=True)
         window = self._window
         self.border_title = f"Loss, mean of {window:,} steps" if window > 1 else "Loss"
         self.border_subtitle = f"runtime: {self.finetune.state}"
@@ -141,7 +144,7 @@ class CurveView(LineView):
         said = list(reversed(finetune.said))
         newest = _wrapped(said[0].sentence, cells) if said else []
         style = "wrong" if said and said[0].bad else "name"
-        shown = newest[:_MAX_NEWEST] if height >= 8 else newest[: 1 if height < 5 else 2]
+        shown = newest[: _MAX_NEWEST if height >= _HIGH else 1]
         if len(shown) < len(newest):
             shown[-1] = text.take(shown[-1], cells - 2) + " …"
         lines += [[(line, style)] for line in shown]

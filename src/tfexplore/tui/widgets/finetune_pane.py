@@ -24,6 +24,8 @@ from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.tune_form import TuneColumn, TuneForm
 from tfexplore.tui.widgets.variable_list import VariableList
 
+# As in the application's breakpoints.
+_WIDE = 100
 _PATH = Row("path", "path", "", kind=PATH)
 
 
@@ -123,8 +125,12 @@ class FinetunePane(Container):
 
     @work(group="tune run", description="tuning the model")
     async def start(self) -> None:
-        """Takes steps."""
+        """Takes steps; on a narrow screen the curve is what one looks at then."""
+        if self.app.size.width < _WIDE:
+            self.query_one(CurveView).focus()
         await self.finetune.start(self._ask_trust)
+        if self.finetune.errors:
+            self.query_one(TuneForm).focus()
 
     @work(group="tune run", description="looking for gradients")
     async def action_look(self) -> None:
