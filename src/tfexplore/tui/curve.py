@@ -76,4 +76,4 @@ def axis(first: int, last: int, cells: int, *, ascii_only: bool) -> str:
 def figure(value: float) -> str:
     """A number in at most `LABEL` cells."""
     found = f"{value:.4g}"
-    return found if len(found) <= LABEL else f"{value:.2e}"
+    return found if len(found) <= LABEL else f"{value:.1e}"

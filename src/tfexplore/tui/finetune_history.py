@@ -48,6 +48,7 @@ class History:
         self.last = self.gradient_norm = math.nan
         self.rate = 0.0
         self._count = 0
+        self._first_pass: float | None = None
         self._seconds: deque[float] = deque(maxlen=_TIMED)
 
     def __len__(self) -> int:
@@ -76,6 +77,7 @@ class History:
             self.rate = 1 / middle if middle > 0 else 0.0
 
     def _halve(self) -> None:
+        _ = self.means  # while the first pass has bins of its own
         pairs = [self.bins[place : place + 2] for place in range(0, len(self.bins), 2)]
         self.bins = [
             Bin(
@@ -115,9 +117,14 @@ class History:
 
     @property
     def means(self) -> tuple[float, float] | None:
-        """The mean loss of the first pass over the rows and of the last; None while they overlap."""
+        """The mean loss of the first pass over the rows, and of the last or more; None while they overlap."""
         wide = max(1, self.window // self.size)
-        if wide < 2 or len(self.bins) < 2 * wide:
+        if self.window < 2 or len(self.bins) < 2 * wide:
             return None
-        first, last = self.bins[:wide], self.bins[-wide:]
-        return tuple(sum(one.loss for one in part) / sum(one.rows for one in part) for part in (first, last))  # type: ignore[return-value]
+        if self._first_pass is None:
+            self._first_pass = _mean(self.bins[:wide])
+        return self._first_pass, _mean(self.bins[-wide:])
+
+
+def _mean(bins: list[Bin]) -> float:
+    return sum(one.loss for one in bins) / sum(one.rows for one in bins)

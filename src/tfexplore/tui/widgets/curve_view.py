@@ -122,7 +122,7 @@ class CurveView(LineView):
         if self.finetune.news != self._news:  # the newest stands at the top
             self._news, self._line = self.finetune.news, 0
             self.scroll_to(y=0, animate=False, immediate=True)
-        window = self._window
+        window = max(self._window, self.finetune.history.size)
         self.border_title = f"Loss, mean of {window:,} steps" if window > 1 else "Loss"
         self.border_subtitle = f"runtime: {self.finetune.state}"
         super().update_lines()
@@ -179,7 +179,7 @@ class CurveView(LineView):
                 figures[-1] += f" (mean {means[0]:.4g} {arrow} {means[1]:.4g})"
             figures.append(f"gradient {history.gradient_norm:.3g}")
             if finetune.phase == RUNNING and history.rate:
-                figures.append(f"{history.rate:,.0f} steps/s")
+                figures.insert(0, f"{history.rate:,.0f} steps/s")
         elif finetune.prepared is not None and math.isfinite(finetune.prepared.loss):
             figures.append(f"loss {finetune.prepared.loss:.5g} on the first batch")
         return [(where, "status"), ("".join(f" · {one}" for one in figures), "facts")]
@@ -188,7 +188,7 @@ class CurveView(LineView):
         """The loss, and below it the gradient norm where there is room."""
         bins = self.finetune.history.bins
         ascii_only = is_ascii()
-        room = height - 1 - min(older, 3 if height > 14 else 0)
+        room = height - 1 - max(0, min(older, 3 if height > 14 else 0))
         gradient = _GRADIENT if room >= _LEAST_LOSS + _GRADIENT + 1 else 0
         loss = max(1, room - gradient)
         found = curve.draw("loss", self.finetune.history.losses(self._window), cells, loss, ascii_only=ascii_only)
