@@ -11,6 +11,7 @@ import pytest
 
 from tfexplore.core.opener import open_model
 from tfexplore.loader.run_options import RunOptions
+from tfexplore.runtime.records import Options
 from tfexplore.tui.finetune_run import RUNNING
 from tfexplore.tui.screens.prompt import ConfirmScreen, PromptScreen
 from tfexplore.tui.screens.script import ScriptScreen
@@ -307,6 +308,30 @@ async def test_a_child_that_dies_is_told_and_another_is_started(model: Path) -> 
         await driver.basic()
         await driver.run()
         assert driver.finetune.step == 50
+
+
+async def test_a_child_that_is_killed_while_nothing_runs(model: Path) -> None:
+    async with tuning(model) as driver:
+        await driver.basic()
+        await driver.run()
+        runner = driver.finetune._runner
+        assert runner is not None
+        child = runner.runtime._child
+        assert child is not None
+        child.kill()
+        await driver.until(lambda: "the process that held the tuned weights has ended" in driver.said)
+        assert not driver.finetune.has_tuned
+        await driver.run()
+        assert driver.finetune.step == 50
+
+
+async def test_without_tensorflow_one_sentence_says_so(model: Path, tmp_path: Path) -> None:
+    options = RunOptions(child=Options(python=str(tmp_path / "python")))
+    async with tuning(model, options=options) as driver:
+        await driver.basic()
+        await driver.run()
+        assert driver.finetune.said[-1].bad
+        assert str(tmp_path / "python") in driver.finetune.said[-1].sentence
 
 
 async def test_what_is_refused_is_one_sentence(model: Path) -> None:

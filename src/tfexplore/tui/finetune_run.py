@@ -17,7 +17,15 @@ from tfexplore.core.finetune_made import Made, Stretch
 from tfexplore.core.form import BY_FUNCTION
 from tfexplore.core.plan import target
 from tfexplore.core.trust import distrusted, sentence
-from tfexplore.errors import Cancelled, ChildDied, RuntimeFailed, TfexploreError, TimedOut
+from tfexplore.errors import (
+    Cancelled,
+    ChildDied,
+    RuntimeFailed,
+    SandboxMissing,
+    TensorFlowMissing,
+    TfexploreError,
+    TimedOut,
+)
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
 from tfexplore.loader.running import Runner
@@ -389,12 +397,14 @@ class TuneRun(TuneFormState):
         self._tell()
 
     def _failed(self, error: TfexploreError) -> None:
-        if isinstance(error, (ChildDied, TimedOut)) or self._child_is_gone:
-            self._forget_child(str(error), bad=True)
-        elif isinstance(error, RuntimeFailed):
-            self._tuner_of = None  # it may be half done
+        if isinstance(error, (TensorFlowMissing, SandboxMissing)):
+            self._tuner = self._tuner_of = None
             self.say(str(error), bad=True)
+        elif isinstance(error, (ChildDied, TimedOut)) or self._child_is_gone:
+            self._forget_child(str(error), bad=True)
         else:
+            if isinstance(error, RuntimeFailed):
+                self._tuner_of = None  # it may be half done
             self.say(str(error), bad=True)
 
     @property

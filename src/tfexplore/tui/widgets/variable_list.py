@@ -109,7 +109,7 @@ class VariableList(LineView):
     def update_lines(self) -> None:
         """See `LineView`; lays the lines out for the pane's width."""
         finetune, cells = self.finetune, max(24, self.scrollable_content_region.width)
-        of = (finetune.variables, finetune.variable, finetune.reach, finetune.no_variables, cells, self.has_focus)
+        of = (finetune.variables, self._noted, finetune.reach, finetune.no_variables, cells)
         if of != self._drawn_of:
             self._lay_out(cells)
             self._drawn_of = of
@@ -122,6 +122,15 @@ class VariableList(LineView):
             else ""
         )
         super().update_lines()
+
+    @property
+    def _noted(self) -> int | None:
+        """The variable below whose line stands why it gets no gradient: the cursor's, where it is worked in."""
+        finetune = self.finetune
+        if not self.has_focus or finetune.variable >= len(finetune.variables):
+            return None
+        reach = finetune.reach.get(finetune.variables[finetune.variable].key)
+        return finetune.variable if reach is not None and reach.why else None
 
     def show_changes(self) -> None:
         """Draws the lines of variables that have moved since they were drawn."""
@@ -138,7 +147,7 @@ class VariableList(LineView):
 
     def _lay_out(self, cells: int) -> None:
         finetune = self.finetune
-        variables = finetune.variables
+        variables, noted = finetune.variables, self._noted
         drawn: list[_Drawn] = []
         if finetune.no_variables:
             drawn = [_Drawn(0, line, "wrong") for line in _wrapped(finetune.no_variables, cells)]
@@ -151,8 +160,8 @@ class VariableList(LineView):
                 drawn.append(_Drawn(numbers[0], heading, "heading"))
             for number in numbers:
                 drawn.append(_Drawn(number, "", ""))
-                reach = finetune.reach.get(variables[number].key)
-                if reach is not None and reach.why and self.has_focus and number == finetune.variable:
+                if number == noted:
+                    reach = finetune.reach[variables[number].key]
                     drawn += [_Drawn(number, line, "facts") for line in _wrapped(f"    {reach.why}", cells)]
         self._drawn = drawn
         self._lines = {one.variable: line for line, one in enumerate(drawn) if not one.style}
