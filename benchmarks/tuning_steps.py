@@ -38,7 +38,7 @@ from tfexplore.loader.tuning import Tuner
 from tfexplore.runtime.child.batches import Batches
 from tfexplore.runtime.records import Options
 
-STEPS = {"basic": 3000, "eager": 3000, "dense": 40, "MobileNetV2": 5}
+STEPS = {"basic": 3000, "eager": 3000, "dense": 40, "MobileNetV2": 15}
 BATCH = {"dense": 32, "MobileNetV2": 8}
 RATE = 1e-3
 WIDTHS = (1024, 2048, 1024, 768)

@@ -392,7 +392,7 @@ async def test_an_export_of_keras(shared: Runtime, models: Path, tf: Any, tmp_pa
     path = models / "keras"
     model.export(str(path), verbose=False)
     wish = {"data": models / "rows.npz", "target": "up", "loss": "binary_crossentropy", "optimizer": "adam"}
-    wish["mapping"] = {"x": "x"}
+    wish |= {"mapping": {"x": "x"}, "batch": tuning_models.ROWS}
     found = await tuned(shared, path, **wish, train=["head"])
     assert found.tuner.prepared is not None
     labels = [one.tuned.label for one in found.tuner.prepared.variables]

@@ -180,14 +180,25 @@ class Tuning:
         place = self.row
         rows = tf.constant(self._rows())
         self._go_to(place)
+        reached: list[Tuned] = []
+
+        def look(rows: Any) -> Any:
+            found, gradients = self._gradients(rows, [one.variable for one in able])
+            pairs = [(one, gradient) for one, gradient in zip(able, gradients) if gradient is not None]
+            reached[:] = [one for one, _ in pairs]
+            return tf.stack([tf.cast(tf.math.real(found), tf.float64), *(_norm(gradient) for _, gradient in pairs)])
+
+        # An eager call of the function under a tape would make later compiled ones slower by a tenth.
+        if not self._eager:
+            look = tf.function(look, autograph=False)
         try:
             with _explained(self._params):
-                found, gradients = self._gradients(rows, [one.variable for one in able])
+                figures = look(rows).numpy()
         finally:
             moved = {id(one) for one in before.moved()}
             if moved:
                 before.put_back()
-        self.first_loss = float(tf.math.real(found).numpy())
+        self.first_loss = float(figures[0])
         self.moved_by_function: set[str] = {one.key for one in self.variables if id(one.variable) in moved}
         used = self._captured()
         reach = {}
@@ -196,11 +207,8 @@ class Tuning:
             reach[one.key] = (False, why, 0.0)
             if not is_trained_by_gradients(one.variable):
                 reach[one.key] = (False, f"{one.variable.dtype.base_dtype.name} has no gradient", 0.0)
-        for one, gradient in zip(able, gradients):
-            if gradient is not None:
-                norm = float(_norm(gradient).numpy())
-                why = "its gradient is zero on the first batch" if norm == 0.0 else ""
-                reach[one.key] = (True, why, norm)
+        for one, norm in zip(reached, figures[1:].tolist()):
+            reach[one.key] = (True, "its gradient is zero on the first batch" if norm == 0.0 else "", norm)
         return reach
 
     def _captured(self) -> set[int]:
