@@ -20,7 +20,7 @@ from tfexplore.demo import FOLDER
 RUNS = 5
 LEAST, MOST = 0.98, 0.02
 DENSE, DEMO = "a dense model of 4.9 M parameters, batch 32", "the demo's head, batch 32"
-STEPS = {DENSE: 300, DEMO: 10_000}
+STEPS = {DENSE: 1_500, DEMO: 30_000}
 _START_SECONDS = 300.0
 
 

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 # What it is doing.
 READY, PREPARING, RUNNING, STOPPING, BUSY = "ready", "preparing", "running", "stopping", "busy"
 # Between two drawings of a run's news, in seconds; where drawing takes long it is done more rarely, so that all of the
-# explorer takes a fiftieth of the time.
-_TELL_SECONDS, _MOST_TELL_SECONDS, _SHARE = 0.2, 1.0, 50.0
+# explorer takes less than a fiftieth of the time.
+_TELL_SECONDS, _MOST_TELL_SECONDS, _SHARE = 0.2, 1.0, 75.0
 _MAX_SAID = 100
 PLAN = "tune plan"
 
