@@ -19,6 +19,7 @@ import open_all
 import predict
 import report
 import scan
+import screen
 import search
 import show
 import stats
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "scan": scan,
     "predict": predict,
     "finetune": finetune,
+    "screen": screen,
     "search": search,
     "keys": keys,
     "first_frame": first_frame,

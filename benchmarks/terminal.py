@@ -38,7 +38,7 @@ class Terminal:
         self._command = " ".join(command)
         self.written = bytearray()
 
-    def _read(self, seconds: float) -> int:
+    def read(self, seconds: float) -> int:
         """Waits so long for bytes; how many came."""
         if not select.select([self._descriptor], [], [], max(0.0, seconds))[0]:
             return 0
@@ -65,12 +65,12 @@ class Terminal:
         while label not in text_drawn(b"\x1b[?1049h" + bytes(self.written[since:])):
             if time.perf_counter() > deadline:
                 raise Unmeasured(f"{self._command} drew no {label!r} within {DEADLINE_SECONDS:.0f} s")
-            self._read(0.1)
+            self.read(0.1)
 
     def until_quiet(self, seconds: float) -> None:
         """Reads until nothing came for so long."""
         deadline = time.perf_counter() + DEADLINE_SECONDS
-        while self._read(seconds):
+        while self.read(seconds):
             if time.perf_counter() > deadline:
                 raise Unmeasured(f"{self._command} writes without end")
 
@@ -81,7 +81,7 @@ class Terminal:
         last, size = start, 0
         while (left := start + at_most - (now := time.perf_counter())) > 0:
             wait = quiet if size else at_most
-            count = self._read(min(left, wait - (now - last) if size else wait))
+            count = self.read(min(left, wait - (now - last) if size else wait))
             if count:
                 last = time.perf_counter()
                 size += count

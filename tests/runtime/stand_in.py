@@ -71,7 +71,102 @@ def tell(number, body):
     send({"type": "result", "id": number, "value": {}, "tensors": tensors}, body)
 
 
+tuned = {"step": 0, "row": 0, "keys": [], "name": "", "rows": 0}
+
+
+def changes():
+    return [[one["key"], float(tuned["step"]) if one["train"] else 0.0] for one in tuned["keys"]]
+
+
+def where():
+    return {"step": tuned["step"], "row": tuned["row"], "changes": changes()}
+
+
+def prepared(params):
+    """Every second variable that is not ticked gets no gradient; the loss falls by steps."""
+    tuned.update(keys=params["variables"], name=params["signature"] or params["function"], params=params)
+    if tuned["name"] == "refused":
+        return None
+    variables = [
+        {
+            "key": one["key"],
+            "trainable": True,
+            "trained": one["train"],
+            "gradient": one["train"],
+            "why": "" if one["train"] else "the function does not use it",
+            "gradient_norm": 1.0,
+            "moved": False,
+        }
+        for one in params["variables"]
+    ]
+    return {"step": tuned["step"], "row": 0, "rows": tuned["rows"], "batch": params["batch"], "loss": 8.0,
+            "variables": variables}  # fmt: skip
+
+
+def step(number, done, steps):
+    tuned["step"] += 1
+    loss = float("nan") if tuned["name"] == "nan" and tuned["step"] == 3 else 8.0 / tuned["step"]
+    figures = [[tuned["step"], loss, 1.0, 0.001]]
+    send({"type": "progress", "id": number, "what": "steps", "done": done, "total": steps, "figures": figures,
+          "changes": changes()})  # fmt: skip
+    return loss
+
+
+def run_steps(number, params):
+    """Steps; by the name of what is tuned the third is NaN, or the third waits for a stop, or is the last of all."""
+    steps = params["steps"]
+    for done in range(1, steps + 1):
+        loss = step(number, done, steps)
+        if loss != loss:
+            tuned["step"] -= 1
+            nan = {"step": tuned["step"] + 1, "loss": True, "gradients": [tuned["keys"][0]["key"]]}
+            return {"why": "nan", "nan": nan, "done": done - 1, **where(), "figures": [], "seconds": 0.1}
+        if done == 3 and tuned["name"] == "falls":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if done == 3 and tuned["name"] == "waits" and receive()[0]["type"] == "stop":
+            return {"why": "stopped", "nan": None, "done": done, **where(), "figures": [], "seconds": 0.1}
+    return {"why": "done", "nan": None, "done": steps, **where(), "figures": [], "seconds": 0.1}
+
+
+def tune(number, method, params, body, header):
+    if method == "tune_data":
+        tuned["rows"] = header["tensors"][0]["shape"][0]
+        answer(number, {"rows": tuned["rows"]})
+    elif method == "tune_prepare":
+        value = prepared(params)
+        if value is None:
+            message = "none of the 1 chosen variables gets a gradient from this loss: the function does not use it"
+            send({"type": "failure", "id": number, "kind": "no_gradient", "message": message})
+        else:
+            answer(number, value)
+    elif method == "tune_run":
+        send({"type": "progress", "id": number, "what": "compiling the step", "done": 0, "total": None})
+        answer(number, {**run_steps(number, params), "reporting": 0.0})
+    elif method == "tune_rollback":
+        tuned.update(step=0, row=0)
+        answer(number, where())
+    elif method == "tune_save":
+        answer(number, {"step": tuned["step"], "files": [["ckpt.index", 5], ["ckpt.data-00000-of-00001", 5]]})
+    elif method == "tune_piece":
+        tensors = [{"name": "piece", "dtype": "uint8", "shape": [5], "bytes": 5}]
+        send({"type": "result", "id": number, "value": {}, "tensors": tensors}, b"bytes")
+    elif method == "tune_restore":
+        tuned["step"] = 7
+        keys = [one["key"] for one in tuned["keys"]]
+        answer(number, {**where(), "matched": keys[:1], "missing": keys[1:], "unused": ["other"], "optimizer": True,
+                        "whole": True})  # fmt: skip
+    elif method == "tune_values":
+        values = struct.pack("<2f", 1.0 + tuned["step"], 1.0)
+        tensors = [{"name": key, "dtype": "float32", "shape": [2], "bytes": 8} for key in params["keys"]]
+        send({"type": "result", "id": number, "value": {}, "tensors": tensors}, values * len(tensors))
+    else:
+        answer(number, {})
+
+
 def work(number, method, params, body, header):
+    if method.startswith("tune_"):
+        tune(number, method, params, body, header)
+        return
     if method == "load":
         loaded = {"loader": "v2", "because": None, "signatures": [], "notes": ["the stand-in loads nothing"]}
         answer(number, {**loaded, "params": params})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfexplore import __version__
 from tfexplore.cli import diagnostics, output, running
 from tfexplore.cli.target import open_target
-from tfexplore.core import text
+from tfexplore.core import finetune_words, text
 from tfexplore.core.finetune_plan import (
     DataWish,
     FinetunePlan,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 DEFAULT_STEPS = 10
 # Rows of the table of steps on a terminal; a pipe and --json get all.
 _ROWS = 40
-_NAMED = 5
 _SETTINGS = ("learning_rate", "momentum", "nesterov", "beta_1", "beta_2", "epsilon", "rho", "weight_decay")
 
 
@@ -59,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
     )
     optimizer = choose_optimizer(options.optimizer, {name: getattr(options, name) for name in _SETTINGS})
     if options.restore is not None:
-        options.restore = _prefix(options.restore)
+        from tfexplore.core.checkpoint_saving import prefix_of
+
+        options.restore = prefix_of(options.restore)
     with open_target(options.path, quiet=options.quiet) as model:
         meta_graph, target = running.runnable(model, options)
         if model.kind != SAVED_MODEL:
@@ -128,20 +128,6 @@ def _mapping(words: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--map: the input {text.label(name)} is mapped twice")
         found[name] = column
     return found
-
-
-def _prefix(path: str) -> str:
-    """A checkpoint's prefix, of a folder the latest one's."""
-    from tfexplore.core.checkpoint_saving import files_of, latest_of
-
-    prefix = path.removesuffix(".index")
-    if os.path.isdir(path):
-        found = latest_of(path)
-        if found is None:
-            raise UsageError(f"--restore {text.visible(path)}: no checkpoint lies there")
-        prefix = found
-    files_of(prefix)
-    return prefix
 
 
 def _write_script(target: Target, plan: FinetunePlan, options: argparse.Namespace) -> None:
@@ -242,10 +228,7 @@ async def _tuned(
 def _outcome(ran: Ran, options: argparse.Namespace) -> int:
     if ran.not_finite is not None:
         found = ran.not_finite
-        what = [] if not found.loss else ["the loss"]
-        if found.gradients:
-            what.append(f"the gradient of {_listed(found.gradients)}")
-        sentence = f"step {found.step} was not taken: {' and '.join(what) or 'a figure'} is NaN or infinite"
+        sentence = finetune_words.not_finite(found.step, found.loss, found.gradients)
         if options.export is not None:
             sentence += "; nothing was exported"
         diagnostics.error(sentence)
@@ -279,29 +262,11 @@ async def _restored(
         return None
     found = await tuner.restore(prefix)
     diagnostics.note(f"Restored from {prefix}", quiet=options.quiet)
-    diagnostics.note(_restored_sentence(found), quiet=options.quiet)
+    sentence = finetune_words.restored(
+        found.step, found.matched, found.missing, found.unused, optimizer=found.optimizer, whole=found.whole
+    )
+    diagnostics.note(sentence, quiet=options.quiet)
     return found
-
-
-def _restored_sentence(found: Restored) -> str:
-    total = len(found.matched) + len(found.missing)
-    words = f"{len(found.matched):,} of {text.plural(total, 'variable')} matched"
-    if found.missing:
-        words += f", without a value there: {_listed(found.missing)}"
-    if found.unused:
-        words += f", not used: {_listed(found.unused)}"
-    if found.whole:
-        words += f"; it goes on at step {found.step:,}" + (
-            "" if found.optimizer else ", with an optimizer whose state is new"
-        )
-    else:
-        words += "; it holds weights alone, so steps are counted from 0 and the optimizer is new"
-    return words
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(text.label, names[:_NAMED]))
-    return shown + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 # -- what is told while it runs --
@@ -331,10 +296,10 @@ def _tell_reach(prepared: Prepared, *, quiet: bool) -> None:
             reasons.setdefault(one.why, []).append(one.tuned.label)
     for why, names in reasons.items():
         without = "a gradient of zero" if why.startswith("its") else "no gradient"
-        diagnostics.note(f"{without} for {_listed(names)}: {why}", quiet=quiet)
+        diagnostics.note(f"{without} for {finetune_words.listed(names)}: {why}", quiet=quiet)
     moved = [one.tuned.label for one in prepared.variables if one.moved and not one.tuned.hold]
     if moved:
-        diagnostics.note(f"the function itself changes {_listed(moved)}", quiet=quiet)
+        diagnostics.note(f"the function itself changes {finetune_words.listed(moved)}", quiet=quiet)
 
 
 # -- what it prints --

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint, index_file
 from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import checkpoint_state
@@ -169,6 +170,22 @@ def latest_of(folder: str) -> str | None:
         if prefix in known:
             return prefix
     return max(known, key=lambda prefix: os.path.getmtime(index_file(prefix)), default=None)
+
+
+def prefix_of(path: str) -> str:
+    """The prefix of a checkpoint that a person named: itself, its index file, or a folder whose latest is meant.
+
+    Raises:
+        UsageError, ModelError: there is none.
+    """
+    prefix = path.removesuffix(".index")
+    if os.path.isdir(path):
+        found = latest_of(path)
+        if found is None:
+            raise UsageError(f"{text.visible(path)}: no checkpoint lies there")
+        prefix = found
+    files_of(prefix)
+    return prefix
 
 
 def _state(folder: str) -> checkpoint_state.CheckpointState | None:

@@ -52,7 +52,7 @@ def read_csv(
         ModelError: the file cannot be read.
         Cancelled: `cancel` was set.
     """
-    records = _iter_records(path, cancel)
+    records = iter_records(path, cancel)
     _, names, _ = next(records, (0, [], 0))
     if len(names) > _MAX_COLUMNS:
         file = text.visible(path)
@@ -76,7 +76,7 @@ def read_csv(
     return rows.finish()
 
 
-def _iter_records(path: str, cancel: threading.Event | None) -> Iterator[tuple[int, list[str], int]]:
+def iter_records(path: str, cancel: threading.Event | None) -> Iterator[tuple[int, list[str], int]]:
     """The header and the rows, each with the line that it begins at and its size in bytes."""
     file = text.visible(path)
     read = before = 0

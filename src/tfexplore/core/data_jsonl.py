@@ -42,7 +42,7 @@ def read_jsonl(
         return f"{text.visible(path)}, {word} {number:,}"
 
     rows: Rows | None = None
-    for number, row, size in _iter_objects(path, place, cancel):
+    for number, row, size in iter_objects(path, place, cancel):
         if not isinstance(row, dict):
             raise UsageError(
                 f"{place(number)}: expected a JSON object with a value for each column, got {json_values.describe(row)}"
@@ -57,7 +57,7 @@ def read_jsonl(
     return rows.finish()
 
 
-def _iter_objects(
+def iter_objects(
     path: str, place: Callable[[Any], str], cancel: threading.Event | None
 ) -> Iterator[tuple[int, Any, int]]:
     """Each row with its number and its size in bytes."""

@@ -196,7 +196,7 @@ class ExplorerApp(App[None], inherit_bindings=False):
         self.panes.focus_left()
         if self.session.tab is Tab.SAFETY:
             self.panes.scan()
-        if self.session.tab is not Tab.PREDICT:
+        if self.session.tab not in (Tab.PREDICT, Tab.FINETUNE):
             self.panes.show_row()
 
     @on(TabBar.Chosen)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tfexplore.core import text
-from tfexplore.core.model import COLLECTION
+from tfexplore.core.model import COLLECTION, SAVED_MODEL
 from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
     from tfexplore.tui.finding import Finding
+    from tfexplore.tui.finetune import Finetune
     from tfexplore.tui.jumping import Jumping
     from tfexplore.tui.predict import Ask, Predict
     from tfexplore.tui.safety import Safety
@@ -48,6 +49,7 @@ class Session(Places):
         entered: the model that was opened from the list; None while the list itself is shown.
         tab: which tab is shown.
         predict: calls of the model; None before their tab was opened.
+        finetune: tuning of the model; None before its tab was opened.
         safety: the scan of the model; None before its tab was opened.
         walk: marks and what else one remembers on the way through the model.
     """
@@ -68,11 +70,12 @@ class Session(Places):
         self.entering: FoundSubject | None = None
         self.tab = Tab.EXPLORE
         self.predict: Predict | None = None
+        self.finetune: Finetune | None = None
         self.safety: Safety | None = None
         self.walk = Walk()
         self._finding: Finding | None = None
         self._options = options or RunOptions()
-        self._left: list[Predict] = []  # whose children may not have ended yet
+        self._left: list[Predict | Finetune] = []  # whose children may not have ended yet
         self._facts: list[str] = []
         self._totals = True  # whether the headings show what a large model leaves out at first
 
@@ -264,7 +267,10 @@ class Session(Places):
     @property
     def tabs(self) -> tuple[Tab, ...]:
         """The tabs that the model has: one without a graph can only be looked at."""
-        return tuple(Tab) if self.model is not None and self.model.meta_graphs else (Tab.EXPLORE,)
+        if self.model is None or not self.model.meta_graphs:
+            return (Tab.EXPLORE,)
+        # Only a SavedModel has functions with gradients.
+        return tuple(tab for tab in Tab if tab is not Tab.FINETUNE or self.model.kind == SAVED_MODEL)
 
     def show_tab(self, tab: Tab) -> bool:
         """Goes to a tab; tells whether it was another one, and there is such a one."""
@@ -272,10 +278,12 @@ class Session(Places):
             return False
         assert self.model is not None
         self.tab = tab
-        if tab is Tab.PREDICT and self.predict is None:
-            from tfexplore.tui.predict import Predict
+        if tab is Tab.PREDICT:
+            self._runs(self.model)
+        if tab is Tab.FINETUNE and self.finetune is None:
+            from tfexplore.tui.finetune import Finetune
 
-            self.predict = Predict(self.model, self.loader, self._options, lambda: self._tell(Topic.PREDICT))
+            self.finetune = Finetune(self.model, self.loader, self._options, lambda: self._tell(Topic.FINETUNE))
         if tab is Tab.SAFETY and self.safety is None:
             from tfexplore.tui.safety import Safety
 
@@ -315,13 +323,17 @@ class Session(Places):
         self.walk = Walk()
         self.history.clear()
         self.safety = self._finding = None
-        if self.predict is not None:
-            self.predict.close()
-            self._left.append(self.predict)
-            self.predict = None
+        self._end_children()
+        self.predict = self.finetune = None
         if self.tab is not Tab.EXPLORE:
             self.tab = Tab.EXPLORE
             self._tell(Topic.TAB)
+
+    def _end_children(self) -> None:
+        for one in (self.predict, self.finetune):
+            if one is not None:
+                one.close()
+                self._left.append(one)
 
     async def node_of_finding(self) -> Subject | None:
         """The node of the finding under the cursor; None where no pane leads to it, or its graph cannot be read."""
@@ -385,6 +397,8 @@ class Session(Places):
             return True
         if self.predict is not None and self.tab is Tab.PREDICT and self.predict.cancel():
             return True
+        if self.finetune is not None and self.tab is Tab.FINETUNE and self.finetune.cancel():
+            return True
         if self.entering is not None or self.entered is not None:
             return tasks.cancel_all(but=OPEN) > 0
         if self.listing is not None and self.listing.searching:
@@ -394,13 +408,11 @@ class Session(Places):
     def close(self) -> None:
         """Cancels what runs and closes the model's files."""
         self.loader.close()
-        if self.predict is not None:
-            self.predict.close()
-            self._left.append(self.predict)
+        self._end_children()
         if self.model is not None:
             self.model.close()
 
     async def ended(self) -> None:
         """Waits, once it has been closed, until no child is left."""
-        for predict in self._left:
-            await predict.ended()
+        for one in self._left:
+            await one.ended()

@@ -10,6 +10,7 @@ class Tab(Enum):
 
     EXPLORE = "explore"
     PREDICT = "predict"
+    FINETUNE = "finetune"
     SAFETY = "safety"
 
 
@@ -24,5 +25,6 @@ class Topic(Enum):
     CURSOR = "cursor"
     DETAIL = "detail"
     PREDICT = "predict"
+    FINETUNE = "finetune"
     SAFETY = "safety"
     TAB = "tab"

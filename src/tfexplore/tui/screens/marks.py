@@ -21,6 +21,7 @@ from tfexplore.tui.widgets.line_view import LineView
 class MarkList(LineView):
     """One line a mark: letter, name, what it is."""
 
+    TITLE = "Marks"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
         "line--cursor-blurred",

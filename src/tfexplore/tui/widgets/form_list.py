@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
@@ -12,9 +12,9 @@ from textual.geometry import Region
 from textual.message import Message
 
 from tfexplore.core import text
+from tfexplore.core.completion import Completions
 from tfexplore.core.copied import NAME, VALUE, Copy, of_text
-from tfexplore.core.form import FEATURE, Field
-from tfexplore.tui.predict import Predict
+from tfexplore.core.form import FEATURE
 from tfexplore.tui.widgets.line_view import LineView
 
 _LEAST_VALUE = 16
@@ -27,6 +27,26 @@ class _Drawn(NamedTuple):
     row: int
     note: str
     style: str
+
+
+class Shown(Protocol):
+    """A form and where its cursor stands: see `tui.predict_form.FormState`."""
+
+    form: Any
+    row: int
+    errors: dict[str, str]
+    problem: str
+    completions: Completions
+
+    @property
+    def choices(self) -> list[Any]: ...
+
+    @property
+    def choice(self) -> int: ...
+
+    def value_of(self, field: Any) -> str: ...
+
+    def move_to(self, row: int) -> bool: ...
 
 
 class FormList(LineView):
@@ -66,7 +86,7 @@ class FormList(LineView):
     class BackRequested(Message):
         """The list of calls is wanted."""
 
-    def __init__(self, predict: Predict, *, id: str) -> None:
+    def __init__(self, predict: Shown, *, id: str) -> None:
         super().__init__(id=id)
         self.predict = predict
         self.editing: str | None = None  # the key of the row that an input lies over
@@ -76,7 +96,7 @@ class FormList(LineView):
         self._columns = (0, 0)
 
     @property
-    def fields(self) -> tuple[Field, ...]:
+    def fields(self) -> tuple[Any, ...]:
         """The form's rows."""
         return self.predict.form.fields if self.predict.form is not None else ()
 
@@ -129,14 +149,20 @@ class FormList(LineView):
         if of != self._drawn_of:
             self._lay_out(cells)
             self._drawn_of = of
-        title = predict.choices[predict.choice].title if predict.choices else ""
         # Content, never str: a name may look like markup.
-        self.border_title = Content(text.shorten(f"Inputs of {title}" if title else "Inputs", max(8, cells - 8)))
+        self.border_title = Content(text.shorten(self.heading, max(8, cells - 8)))
         if predict.form is None:
             self.border_subtitle = Content("" if predict.problem else "being read …")
         else:
             self.border_subtitle = Content(f"{predict.row + 1} of {len(self.fields)}")
         super().update_lines()
+
+    @property
+    def heading(self) -> str:
+        """What stands above the rows, visible."""
+        predict = self.predict
+        title = predict.choices[predict.choice].title if predict.choices else ""
+        return f"Inputs of {title}" if title else "Inputs"
 
     def _lay_out(self, cells: int) -> None:
         predict = self.predict
@@ -206,9 +232,9 @@ class FormList(LineView):
 
     def copies_here(self) -> Sequence[Copy]:
         """See `LineView`: the row's value as it is written, then its name."""
-        field = self.predict.field
-        if field is None:
+        if self.predict.row >= len(self.fields):
             return ()
+        field = self.fields[self.predict.row]
         pairs = ((VALUE, self.predict.value_of(field)), (NAME, field.name))
         return [of_text(kind, raw) for kind, raw in pairs if raw]
 

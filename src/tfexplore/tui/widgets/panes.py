@@ -12,6 +12,7 @@ from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.detail_pane import DetailPane
+from tfexplore.tui.widgets.finetune_tab import FinetuneTab
 from tfexplore.tui.widgets.flat_list import FlatListView
 from tfexplore.tui.widgets.going import Going
 from tfexplore.tui.widgets.line_view import LineView
@@ -39,11 +40,14 @@ class Panes(Going, Walking):
         yield SafetyList(self.session, id="safety")
         yield DetailPane(self.session, id="detail")
         yield PredictTab(self.session, id="predict")
+        yield FinetuneTab(self.session, id="finetune")
 
     def draw(self, topic: Topic) -> None:
         """Draws what has changed in the session."""
         if topic is Topic.PREDICT:
             self.query_one(PredictTab).update()
+        elif topic is Topic.FINETUNE:
+            self.query_one(FinetuneTab).update()
         elif topic is Topic.SAFETY:
             self.query_one(SafetyList).update_lines()
             self.app.refresh_bindings()
@@ -80,10 +84,11 @@ class Panes(Going, Walking):
             (ModelTree, tab is Tab.EXPLORE and self.session.lists is None),
             (FlatListView, tab is Tab.EXPLORE and self.session.lists is not None),
             (SafetyList, tab is Tab.SAFETY),
-            (DetailPane, tab is not Tab.PREDICT),
+            (DetailPane, tab not in (Tab.PREDICT, Tab.FINETUNE)),
         ):
             self.query_one(kind).display = shown
         self.query_one(PredictTab).adapt()
+        self.query_one(FinetuneTab).adapt()
         if focused is None or not focused.display:
             self.focus_left()
 
@@ -98,6 +103,8 @@ class Panes(Going, Walking):
         """Goes to the pane that the shown tab is worked in first."""
         if self.session.tab is Tab.PREDICT:
             self.query_one(PredictTab).focus_first()
+        elif self.session.tab is Tab.FINETUNE:
+            self.query_one(FinetuneTab).focus_first()
         else:
             self._left.focus()
 
@@ -105,6 +112,9 @@ class Panes(Going, Walking):
         """Goes to the other pane, of several to the next."""
         if self.session.tab is Tab.PREDICT:
             self.query_one(PredictTab).focus_next(self.screen.focused, step)
+            return
+        if self.session.tab is Tab.FINETUNE:
+            self.query_one(FinetuneTab).focus_next(self.screen.focused, step)
             return
         (self._left if isinstance(self.screen.focused, DetailPane) else self.query_one(DetailPane)).focus()
 

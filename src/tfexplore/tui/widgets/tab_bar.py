@@ -13,8 +13,8 @@ from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab
 
 # Figures belong to a focused input; the function keys work everywhere.
-KEYS = {Tab.EXPLORE: ("1", "f2"), Tab.PREDICT: ("2", "f3"), Tab.SAFETY: ("5", "f6")}
-NAMES = {Tab.EXPLORE: "Explore", Tab.PREDICT: "Predict", Tab.SAFETY: "Safety"}
+KEYS = {Tab.EXPLORE: ("1", "f2"), Tab.PREDICT: ("2", "f3"), Tab.FINETUNE: ("3", "f4"), Tab.SAFETY: ("5", "f6")}
+NAMES = {Tab.EXPLORE: "Explore", Tab.PREDICT: "Predict", Tab.FINETUNE: "Fine-tune", Tab.SAFETY: "Safety"}
 
 
 class TabBar(Widget):

@@ -77,7 +77,7 @@ class Walking(Container):
         """The keys are there where a model is looked at."""
         if action in ("go_to_block", "neighbourhood", "infer_shapes", "path", "step", "mark", "marks"):
             session = self.session
-            if session.model is None or session.in_list or session.tab is Tab.PREDICT:
+            if session.model is None or session.in_list or session.tab in (Tab.PREDICT, Tab.FINETUNE):
                 return False
             return self._lacks_shapes() if action == "infer_shapes" else True
         return super().check_action(action, parameters)

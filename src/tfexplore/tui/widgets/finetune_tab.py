@@ -1,0 +1,59 @@
+"""The place of the Fine-tune tab: its panes are made when it is first shown, and go with their model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.containers import Container
+from textual.widget import Widget
+
+from tfexplore.tui.session import Session
+from tfexplore.tui.topics import Tab
+
+if TYPE_CHECKING:
+    from tfexplore.tui.widgets.finetune_pane import FinetunePane
+
+
+class FinetuneTab(Container):
+    """Holds the panes of the model that is open."""
+
+    def __init__(self, session: Session, *, id: str) -> None:
+        super().__init__(id=id)
+        self.session = session
+        self.pane: FinetunePane | None = None
+
+    def adapt(self) -> None:
+        """Shows the panes, or takes them away, as the session has it."""
+        finetune = self.session.finetune
+        self.display = self.session.tab is Tab.FINETUNE
+        if self.pane is not None and self.pane.finetune is not finetune:
+            self.pane.remove()
+            self.pane = None
+        if finetune is not None and self.pane is None:
+            from tfexplore.tui.widgets.finetune_pane import FinetunePane
+
+            self.pane = FinetunePane(finetune)
+            self.mount(self.pane)
+        self.update()
+
+    def update(self) -> None:
+        """Draws what has changed; while it is not shown, nothing."""
+        if self.pane is not None and self.display:
+            self.pane.update()
+
+    def focus_first(self) -> None:
+        """Goes to the pane that is worked in first."""
+        if self.pane is not None:
+            self.pane.focus_first()
+
+    def focus_next(self, focused: Widget | None, step: int) -> None:
+        """Goes to the next pane."""
+        if self.pane is not None:
+            self.pane.focus_next(focused, step)
+
+    def commands(self) -> Iterator[SystemCommand]:
+        """The command palette's entries, while the tab is shown."""
+        if self.pane is not None and self.display:
+            yield from self.pane.commands()
