@@ -139,14 +139,14 @@ def test_the_template_changes_nothing_and_names_everything() -> None:
 
 
 async def test_changed_keys_work_and_are_shown() -> None:
-    written = "[keys]\nline.down = n, down\napp.quit = ctrl+x\napp.search = none\napp.tab_safety = 3\ntree.akt = b"
+    written = "[keys]\nline.down = z, down\napp.quit = ctrl+x\napp.search = none\napp.tab_safety = 6\ntree.akt = b"
     app = ExplorerApp(str(RANKER), settings=parse_settings(written, "there"))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         driver = Driver(app, pilot)
         await driver.until(lambda: app.session.model is not None and driver.title is not None)
         (told,) = app._notifications
         assert told.message == f"{settings_path(os.environ)}, line 6: no action is called tree.akt; is it tree.act?"
-        await driver.press("n")
+        await driver.press("z")
         assert app.session.cursor == 1
         await driver.press("down")
         assert app.session.cursor == 2
@@ -158,15 +158,15 @@ async def test_changed_keys_work_and_are_shown() -> None:
         assert len(app.screen_stack) == 1
         assert "^x Quit" in driver.lines[-1]
         assert "Search" not in driver.lines[-1]
-        assert "3 Safety" in driver.lines[1]
+        assert "6 Safety" in driver.lines[1]
         await driver.press("f1")
         await driver.until(lambda: isinstance(app.screen, HelpScreen))
         listed = app.screen._content.plain  # type: ignore[attr-defined]
-        assert "n, ↓" in listed
+        assert "z, ↓" in listed
         assert "ctrl+x" in listed
         assert "Search the model's names" not in listed
         await driver.press("escape")
-        await driver.press("3")
+        await driver.press("6")
         await until(pilot, lambda: app.session.tab.value == "safety")
         await driver.press("ctrl+x")
         await until(pilot, lambda: app.return_code == 0)

@@ -79,6 +79,7 @@ class MarksScreen(ModalScreen[str | None]):
         setting: the title of what is to be marked; None where one goes to a mark.
     """
 
+    TITLE = "Marks"
     HELP = "Marks are places of this model under a letter or figure. A letter chooses; Delete forgets a mark."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move(1)", "Down", show=False, id="marks.down", tooltip="The mark below"),

@@ -27,6 +27,8 @@ _KEYS = "arrows: along edges · ⏎ to the middle · ⌫ back · o details · Es
 class PictureView(LineView):
     """The picture; the edge of the cursor, or the node itself, is marked."""
 
+    TITLE = "Neighbours"
+    HELP = "A node between those that feed it and those that it feeds."
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
         "line--cursor-blurred",
@@ -170,6 +172,7 @@ def _before_name(line: str) -> int:
 class NeighbourhoodScreen(ModalScreen[Subject | None]):
     """Dismissed with what is to be shown in the details, or None."""
 
+    TITLE = "Neighbours"
     HELP = (
         "What feeds the node stands before it, what takes its output behind it, two levels of both where there is "
         "room. Arrows move along the edges, Enter puts a node in the middle."
