@@ -351,16 +351,16 @@ async def test_a_function_of_the_object_graph(model: Path) -> None:
     async with tuning(model) as driver:
         await driver.call("function __call__")
         await driver.write("expression", "y")
-        await driver.press("ctrl+r")
-        await driver.until(lambda: "is missing" in driver.finetune.errors.get("given:0", ""))
-        await driver.ready()
-        await driver.write("given:0", "[1.0, 2.0]")
         await driver.press("e")
         await driver.until(lambda: isinstance(driver.app.screen, ScriptScreen))
         assert "--call __call__" in driver.app.screen.scripts[0][1]
         await driver.press("right")
         await driver.until(lambda: "after the first run" in driver.text)
         await driver.press("escape")
+        await driver.press("ctrl+r")
+        await driver.until(lambda: "is missing" in driver.finetune.errors.get("given:0", ""))
+        await driver.ready()
+        await driver.write("given:0", "[1.0, 2.0]")
         await driver.run()
         assert driver.finetune.step == 50
         assert "with training=True is tuned" in driver.said
