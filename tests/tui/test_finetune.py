@@ -351,7 +351,6 @@ async def test_what_is_refused_is_one_sentence(model: Path) -> None:
 async def test_a_function_of_the_object_graph(model: Path) -> None:
     async with tuning(model) as driver:
         await driver.call("function __call__")
-        await driver.write("given:0", "[1.0, 2.0]")
         await driver.write("expression", "y")
         await driver.press("e")
         await driver.until(lambda: isinstance(driver.app.screen, ScriptScreen))
@@ -359,6 +358,10 @@ async def test_a_function_of_the_object_graph(model: Path) -> None:
         await driver.press("right")
         await driver.until(lambda: "after the first run" in driver.text)
         await driver.press("escape")
+        await driver.press("ctrl+r")
+        await driver.until(lambda: "is missing" in driver.finetune.errors.get("given:0", ""))
+        await driver.ready()
+        await driver.write("given:0", "[1.0, 2.0]")
         await driver.run()
         assert driver.finetune.step == 50
         assert "with training=True is tuned" in driver.said

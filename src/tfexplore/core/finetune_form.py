@@ -146,7 +146,10 @@ def see(model: Model, choice: Choice, cancel: threading.Event | None = None) -> 
         return Seen(None, (), None)
     signature = choose_signature(choice.meta_graph, choice.name)
     specs = tuple(input_specs(choice.meta_graph, signature, cancel))
-    return Seen(signature, specs, data_peek.beside(model.path, _fed(signature, specs)))
+    # A scalar has no dimension for rows.
+    takes_rows = all(info.shape is None or info.shape for info in signature.inputs)
+    beside = data_peek.beside(model.path, _fed(signature, specs)) if takes_rows else None
+    return Seen(signature, specs, beside)
 
 
 def _fed(signature: Signature | None, specs: Sequence[InputSpec]) -> list[str]:

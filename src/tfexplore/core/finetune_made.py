@@ -293,6 +293,8 @@ def blamed(whole: TuneForm, given: Mapping[str, str], error: Exception, at: str)
         at = "target"
     elif "choose one with --output" in sentence or "has no output" in sentence:
         at = "output"
+    elif "given:0" in given and "is missing: give --input" in sentence:
+        at = "given:0"
     elif not at:
         at = next((row.key for row in whole.fields if _is_about(row, given, sentence)), "")
         if not at and data and os.path.basename(data) in sentence:

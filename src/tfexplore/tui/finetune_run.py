@@ -330,7 +330,8 @@ class TuneRun(TuneFormState):
             more = f": Ctrl-R takes the other {self.left:,}, s gives them up" if self.left else ""
             self.say(f"{'paused' if self.left else 'stopped'} at step {ran.step:,}{more}")
         else:
-            rate = f" in {ran.seconds:.1f} s ({self.history.rate:,.0f}/s)" if self.history.rate else ""
+            took = f"{ran.seconds:,.1f} s" if ran.seconds >= 1 else f"{1000 * ran.seconds:.0f} ms"
+            rate = f" in {took} ({self.history.rate:,.0f}/s)" if self.history.rate else ""
             self.say(f"{text.plural(ran.done, 'step')} done{rate}: Ctrl-R takes more, x exports, r rolls back")
 
     async def stop(self, *, pause: bool = False) -> bool:

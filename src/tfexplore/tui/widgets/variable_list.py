@@ -114,12 +114,11 @@ class VariableList(LineView):
             self._lay_out(cells)
             self._drawn_of = of
         ticked = [one for one in finetune.variables if one.train]
-        parameters = text.short_count(sum(one.variable.parameters for one in ticked))
+        size = sum(one.variable.parameters for one in ticked)
+        parameters = "1 parameter" if size == 1 else f"{text.short_count(size)} parameters"
         self.border_title = "Variables"
         self.border_subtitle = Content(
-            f"{len(ticked):,} of {len(finetune.variables):,} ticked · {parameters} parameters"
-            if finetune.variables
-            else ""
+            f"{len(ticked):,} of {len(finetune.variables):,} ticked · {parameters}" if finetune.variables else ""
         )
         super().update_lines()
 
