@@ -188,7 +188,7 @@ def test_without_a_path_the_explorer_lists_the_current_folder(
 ) -> None:
     opened: list[tuple[str, bool]] = []
 
-    def run_app(path: str, *, as_collection: bool, options: RunOptions) -> int:
+    def run_app(path: str, *, as_collection: bool, options: RunOptions, no_color: bool) -> int:
         assert options == RunOptions()
         opened.append((path, as_collection))
         return 0
@@ -202,7 +202,7 @@ def test_without_a_path_the_explorer_lists_the_current_folder(
 def test_how_models_are_run_is_told_to_the_explorer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[RunOptions] = []
 
-    def run_app(path: str, *, as_collection: bool, options: RunOptions) -> int:
+    def run_app(path: str, *, as_collection: bool, options: RunOptions, no_color: bool) -> int:
         told.append(options)
         return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -48,6 +48,7 @@ def test_latencies_are_times_that_were_measured() -> None:
     assert latency([float(number) for number in range(10, 0, -1)], 7.0) == (7.0, 5.0, 9.0, 10.0)
 
 
+@example(np.array(complex(0, np.inf), np.complex64))
 @given(
     arrays.arrays(
         st.sampled_from([np.float32, np.float64, np.int8, np.uint64, np.bool_, np.complex64]),

@@ -183,7 +183,7 @@ def _difference(output: Output, wanted: Any, rtol: float, atol: float) -> str:
         wrong = np.asarray(array != other, bool)
     else:
         try:
-            numbers = [complex(*part) if isinstance(part, list) else _number(part) for part in flat]
+            numbers = [complex(*map(_number, part)) if isinstance(part, list) else _number(part) for part in flat]
         except (TypeError, ValueError):
             return "is numbers, expected something else"
         if array.dtype.kind in "biu" or "int" in array.dtype.name:
