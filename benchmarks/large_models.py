@@ -112,15 +112,16 @@ def _write_checkpoint(folder: Path) -> None:
             pending.append(entry)
             size += len(entry[0]) // 4 + len(entry[1])
             if size >= _BLOCK:
-                handles.append((pending[-1][0], put(_block(pending, _INTERVAL))))
+                handles.append((pending[-1][0], put(block(pending, _INTERVAL))))
                 pending, size = [], 0
         if pending:
-            handles.append((pending[-1][0], put(_block(pending, _INTERVAL))))
-        footer = put(_block([], 1)) + put(_block(handles, 1))
+            handles.append((pending[-1][0], put(block(pending, _INTERVAL))))
+        footer = put(block([], 1)) + put(block(handles, 1))
         index.write(footer.ljust(40, b"\x00") + bytes.fromhex("57fb808b247547db"))
 
 
-def _block(entries: list[tuple[bytes, bytes]], interval: int) -> bytes:
+def block(entries: list[tuple[bytes, bytes]], interval: int) -> bytes:
+    """A block of a table."""
     out = bytearray()
     restarts = [] if entries else [0]
     before = b""

@@ -11,6 +11,7 @@ import sys
 
 import finetune
 import first_frame
+import grid
 import import_time
 import keys
 import large
@@ -21,6 +22,7 @@ import scan
 import screen
 import search
 import show
+import stats
 import text
 from measure import Unmeasured
 
@@ -37,6 +39,8 @@ BENCHMARKS = {
     "open_all": open_all,
     "large": large,
     "text": text,
+    "grid": grid,
+    "stats": stats,
 }
 
 

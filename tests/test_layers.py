@@ -21,7 +21,10 @@ UI = ("rich", "textual")
 LATE = ("asyncio", "ml_dtypes", "numpy")
 # Modules that are themselves imported inside functions, on first need, and so may start with `import numpy`.
 # No other headless module may load them on import: numpy would come with them.
-WITH_NUMPY = {f"tfexplore.formats.{name}" for name in ("block_scan", "bundle_strings", "bundle_values", "slice_values")}
+WITH_NUMPY = {
+    f"tfexplore.formats.{name}"
+    for name in ("block_scan", "bundle_stream", "bundle_strings", "bundle_values", "slice_values")
+} | {"tfexplore.core.block_statistics"}
 
 # Imports the modules that it is told on standard input, and prints which of them brought what in.
 PROBE = """

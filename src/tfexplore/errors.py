@@ -77,6 +77,10 @@ class ChecksumError(CorruptError):
     """The bytes were read but their stored checksum does not match."""
 
 
+class ChangedError(ModelError):
+    """The files were replaced or written to while they were read; reading them again helps."""
+
+
 class UnsupportedError(ModelError):
     """The file is what it claims to be, but uses something that tfexplore does not read."""
 

@@ -54,6 +54,7 @@ def test_text_is_one_line_a_thing(run: Run) -> None:
         "gpu",
         "terminal",
         "clipboard",
+        "settings",
         "tfexplore",
     ]
     assert all(len(row) == 2 and row[1] for row in rows)
@@ -99,8 +100,9 @@ def test_files_beside_shadow_nothing(run: Run, tmp_path: Path, monkeypatch: pyte
     ("variables", "terminal", "clipboard"),
     [
         ({"TMUX": "", "STY": "", "COLORTERM": ""}, "80×24, 256 colours, TERM=xterm-256color", "by OSC 52, where the"),
+        ({"TERM": "linux", "XDG_RUNTIME_DIR": "/"}, "TERM=linux", "by the file /tfexplore-clipboard: a terminal of"),
         ({"TMUX": "/tmp/tmux,1,0", "COLORTERM": "truecolor"}, "true colour", "where tmux has"),
-        ({"TMUX": "", "STY": "1.pts", "NO_COLOR": "1"}, "no colours", "screen does not pass OSC 52 on"),
+        ({"TMUX": "", "STY": "1.pts", "NO_COLOR": "1"}, "no colours", "by OSC 52 in pieces through screen"),
         ({"SSH_TTY": "/dev/pts/1"}, "over SSH", "OSC 52"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.saved_model_writer import attr, function, identity, meta_graph, node, placeholder, tensor, write_saved_model
 from formats.table_writer import write_bundle
-from tfexplore.core import lists, scopes
+from tfexplore.core import lists, orders
 from tfexplore.core.complete import Names, key_names, node_names
 from tfexplore.core.describe import describe
 from tfexplore.core.graph import Graph
@@ -21,7 +22,8 @@ from tfexplore.core.op_defs import OpDefs
 from tfexplore.core.opener import open_model
 from tfexplore.core.orders import SIZE, TensorIndex, by_name, by_size
 from tfexplore.core.sections import Options, section
-from tfexplore.errors import NotFoundError, UsageError
+from tfexplore.core.subjects import SectionSubject
+from tfexplore.errors import Cancelled, NotFoundError, UsageError
 
 NODES = [
     placeholder(b"layer10/x", [2, 3]),
@@ -117,13 +119,64 @@ def test_orders(things: list[tuple[str, int]]) -> None:
     )
 
 
-def test_many_names_stand_in_plain_order(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
-    monkeypatch.setattr("tfexplore.core.orders.NATURAL_LIMIT", 2)
+def test_many_names_stand_in_plain_order_first(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
     monkeypatch.setattr("tfexplore.core.lists.NATURAL_LIMIT", 2)
-    found = lists.nodes(model.meta_graph())
-    assert labels(found) == sorted(labels(found))
-    assert not found.is_natural
-    assert scopes.NATURAL_LIMIT > 2
+    owner = model.meta_graph()
+    for make in (lists.nodes, lists.tensors):
+        found = make(owner)
+        assert found.sort == found.sorts[0] == "plain"
+        assert labels(found) == sorted(labels(found))
+        assert labels(found) != labels(make(owner, sort="name"))
+        assert sorted(labels(found)) == sorted(labels(make(owner, sort=found.sorts[-1])))
+    keys = lists.keys(model.checkpoint, owner)
+    assert keys.sorts == ("plain", "name", "size")
+    assert labels(keys) == ["k10", "k2", "k3"]
+    assert lists.ops(owner).sorts == ("count", "name")
+
+
+def test_names_and_places(model: Any) -> None:
+    owner = model.meta_graph()
+    every = [
+        *(lists.nodes(owner, sort=sort) for sort in ("name", "plain")),
+        *(lists.tensors(owner, sort=sort) for sort in ("name", "plain", "size")),
+        *(lists.ops(owner, sort=sort) for sort in ("count", "name")),
+        *(lists.keys(model.checkpoint, sort=sort) for sort in ("name", "plain", "size")),
+        lists.tensors(owner, "f"),
+        lists.nodes_of_op(lists.ops(owner).row(0).subject),  # type: ignore[arg-type]
+    ]
+    for found in every:
+        assert [found.name(place) for place in range(len(found))] == labels(found)
+        for place in range(len(found)):
+            subject = found.row(place).subject
+            at = found.place_of(subject)
+            # A node's subject is that of its first tensor.
+            assert at is not None
+            assert found.row(at).subject == subject
+            assert found.what == "tensor" or at == place
+        assert found.place_of(SectionSubject("Graph", "")) is None
+    assert lists.nodes(owner).place_of(lists.nodes(owner, "f").row(0).subject) is None
+    assert lists.tensors(owner).place_of(lists.nodes(owner, "f").row(0).subject) is None
+    z = next(item for item in lists.nodes(owner).page(0, 9) if item.label == "z")
+    assert lists.tensors(owner).place_of(z.subject) is None  # it puts nothing out
+
+
+@given(st.lists(st.text(alphabet="ab019/\n\0", max_size=6), max_size=30))
+def test_orders_are_the_same_in_parts(names: list[str]) -> None:
+    whole = by_name(names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(orders, "_BUCKETED", -1)
+        patch.setattr(orders, "_BUCKETS", 2)
+        assert [names[place] for place in by_name(names)] == [names[place] for place in whole]
+        patch.setattr(orders, "_MAX_CHARACTERS", -1)
+        assert [names[place] for place in by_name(names)] == sorted(names)
+    assert [names[place] for place in orders.in_plain_order(names)] == sorted(names)
+
+
+def test_an_order_can_be_cancelled() -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        by_name([str(number) for number in range(5_000)], cancel)
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"NoOp", b"Const", b"Split", b"What"]), st.integers(0, 3)), max_size=8))

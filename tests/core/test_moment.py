@@ -16,7 +16,9 @@ from core.rewriter import NAMES, SHAPE, save
 from formats.table_writer import write_bundle
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.describe import describe
+from tfexplore.core.statistics import statistics
 from tfexplore.core.subjects import KeySubject
+from tfexplore.core.tensor_source import KeySource
 from tfexplore.errors import ModelError
 
 READS, SAVES = 2_000, 100
@@ -62,6 +64,26 @@ def test_values_of_one_moment(prefix: str, writer: subprocess.Popen[bytes]) -> N
         assert value.shape == SHAPE
         assert (value.array == value.array[0, 0]).all()
         steps.add(float(value.array[0, 0]))
+    assert writer.poll() is None
+
+
+def test_statistics_of_one_moment(prefix: str, writer: subprocess.Popen[bytes]) -> None:
+    """Read piece by piece, a value that is replaced meanwhile is read again from its beginning."""
+    means = set()
+    checkpoint = Checkpoint(prefix)
+    deadline = time.monotonic() + 60
+    number = 0
+    while number < 300 or len(means) < 20:
+        assert time.monotonic() < deadline
+        number += 1
+        if number % 4 == 0:
+            checkpoint.close()
+            checkpoint = Checkpoint(prefix)
+        found = statistics(KeySource(checkpoint, NAMES[number % 3].decode()), threads=2)
+        assert found.checksum in ("good", "unverified")  # unverified: replaced since
+        assert found.minimum == found.maximum == found.mean
+        assert found.elements == SHAPE[0] * SHAPE[1]
+        means.add(found.mean)
     assert writer.poll() is None
 
 

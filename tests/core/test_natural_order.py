@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfexplore.core.natural import natural_key
+from tfexplore.core.natural import natural_key, natural_texts
 
 names = st.one_of(
     st.text(alphabet="a/_0129", max_size=12),
@@ -50,3 +50,12 @@ def test_it_is_total_and_transitive(a: str, b: str, c: str) -> None:
 @given(st.text(alphabet="ab/_", max_size=5), st.integers(0, 10**12), st.integers(0, 10**12))
 def test_a_larger_number_comes_later(stem: str, one: int, other: int) -> None:
     assert (natural_key(f"{stem}{one}") < natural_key(f"{stem}{other}")) is (one < other)
+
+
+@given(st.lists(st.one_of(names, st.text(alphabet="a0\0\n\xff1", max_size=8)), max_size=12))
+def test_texts_in_plain_order_are_names_in_natural_order(found: list[str]) -> None:
+    found += ["1" * 101 + "a", "1" * 102, "1" * 101, "0" * 101, "00", "0", "000"]
+    texts = [text for batch in natural_texts(found) for text in batch]
+    assert len(texts) == len(found)
+    order = sorted(range(len(found)), key=texts.__getitem__)
+    assert [found[position] for position in order] == sorted(found, key=natural_key)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.saved_model_writer import attr, identity, node, placeholder
 from tfexplore.core import text
 from tfexplore.core.graph import Graph
-from tfexplore.core.neighbourhood import MIN_WIDTH, neighbours, picture
+from tfexplore.core.neighbourhood import MIN_WIDTH, grown, neighbours, picture, picture_of_two
 from tfexplore.core.op_defs import OpDefs
 
 NODES = (
@@ -114,3 +114,75 @@ def test_it_keeps_its_width_whatever_the_names_are(
         for row in rows:
             assert text.width(row.text) <= max(width, MIN_WIDTH)
             assert row.text.isprintable()
+
+
+TWO = """\
+ ┌── float32 [?, 3] ── x  Placeholder
+ ├── float32 [3, 4] ── dense/kernel  Placeholder
+ ├── control ┄┄ init  NoOp
+ ├── not known ── gone:1  missing
+┌┴─────────────┐
+│ dense/MatMul │
+│ MatMul       │
+└┬─────────────┘
+ ├─┬ float32 not stored ── relu  Identity
+ │ └─ float32 not stored ── last  Identity
+ ├── float32 not stored ── sum  AddN
+ └── float32 not stored ── sum  AddN
+"""
+OF_RELU = """\
+   ┌─ float32 [?, 3] ── x  Placeholder
+   ├─ float32 [3, 4] ── dense/kernel  Placeholder
+   ├─ control ┄┄ init  NoOp
+   ├─ not known ── gone:1  missing
+ ┌─┴ float32 not stored ── dense/MatMul  MatMul
+┌┴─────────┐
+│ relu     │
+│ Identity │
+└┬─────────┘
+ └── float32 not stored ── last  Identity
+"""
+
+
+def two_levels(found: Graph, name: str, width: int) -> list[str]:
+    position = found.find(name)
+    assert position is not None
+    rows = picture_of_two(grown(found, neighbours(found, position)), width)
+    return [row.text for row in rows]
+
+
+def test_two_levels() -> None:
+    found = graph(*NODES, identity(b"last", b"relu"))
+    assert two_levels(found, "dense/MatMul", 120) == TWO.splitlines()
+    assert two_levels(found, "relu", 80) == OF_RELU.splitlines()
+
+
+def test_rows_of_two_levels_say_which_edge_they_are() -> None:
+    found = graph(*NODES, identity(b"last", b"relu"))
+    position = found.find("relu")
+    assert position is not None
+    around = grown(found, neighbours(found, position))
+    rows = picture_of_two(around, 80)
+    for row in rows:
+        edges = around.producers if row.left is not None else around.consumers
+        number = row.left if row.left is not None else row.right
+        if number is None:
+            continue
+        edge = edges[number] if row.further is None else edges[number].further[row.further]
+        assert text.label(edge.name) in row.text
+    assert sum(row.further is not None for row in rows) == 4
+
+
+@given(st.lists(st.text(max_size=60).filter(bool), min_size=1, max_size=20, unique=True), st.integers(1, 130))
+def test_two_levels_keep_their_width(names: list[str], width: int) -> None:
+    encoded = [name.encode() for name in names if "\x00" not in name] or [b"x"]
+    found = graph(
+        placeholder(b"start"),
+        *(identity(name, b"start") for name in encoded),
+        node(b"end", b"AddN", encoded, T=attr(type=1), N=attr(i=len(encoded))),
+        identity(b"after", b"end"),
+    )
+    for name in ("end", "start", "after"):
+        for line in two_levels(found, name, width):
+            assert text.width(line) <= max(width, MIN_WIDTH), line
+            assert line.isprintable()

@@ -64,6 +64,16 @@ def test_visible_text_is_printable_and_can_be_read_back(name: str) -> None:
     assert text.label(name)
 
 
+@given(names)
+def test_a_name_comes_back_from_how_it_is_shown(name: str) -> None:
+    assert text.stored(text.visible(name)) == name
+
+
+@pytest.mark.parametrize("shown", ["\\", "\\q", "\\x1", "\\Uffffffff", "a/b\\"])
+def test_what_is_no_escape_stands_for_itself(shown: str) -> None:
+    assert text.stored(shown) == shown
+
+
 @given(names, names)
 def test_no_two_names_look_alike(one: str, other: str) -> None:
     assert (text.visible(one) == text.visible(other)) is (one == other)

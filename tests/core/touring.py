@@ -1,4 +1,4 @@
-"""Opens, walks and scans every model below some folders: what `test_system_calls` traces.
+"""Opens, walks, scans and measures every model below some folders: what `test_system_calls` traces.
 
     python touring.py FOLDER ...
 
@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from pathlib import Path
 
+from tfexplore.core.all_statistics import all_statistics
 from tfexplore.core.describe import describe
 from tfexplore.core.opener import open_model
 from tfexplore.core.scan import scan
@@ -46,6 +47,8 @@ def tour(path: str) -> int:
             except TfexploreError:
                 continue
         for _ in scan(model):
+            seen += 1
+        for _ in all_statistics(model):
             seen += 1
     return seen
 

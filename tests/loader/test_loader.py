@@ -21,6 +21,7 @@ from tfexplore.core.opener import open_model
 from tfexplore.core.query import parse
 from tfexplore.core.search import search
 from tfexplore.core.sections import Options, section
+from tfexplore.core.tensor_source import find_tensor
 from tfexplore.core.tree import root_items
 from tfexplore.demo import FOLDER
 from tfexplore.errors import Cancelled, ModelError, NotFoundError, UsageError
@@ -324,3 +325,33 @@ async def test_a_search_gives_its_hits_and_a_newer_one_cancels_it(loader: Loader
         assert await loader.complete_name(node_names(graph), graph.sorted_names[0], limit=1) == [graph.sorted_names[0]]
     finally:
         model.close()
+
+
+async def test_statistics_are_those_of_the_core(loader: Loader) -> None:
+    with open_model(RANKER) as model:
+        source = find_tensor(model, "dense_1/kernel")
+        told: list[Progress] = []
+        found = await loader.statistics(source, on_progress=told.append)
+        assert (found.elements, found.checksum) == (38 * 32, "good")
+        spread = await loader.distribution(source, found)
+        assert spread is not None
+        assert sum(spread.counts) == found.elements
+        measured = [one async for batch in loader.all_statistics(model) for one in batch]
+        assert model.checkpoint is not None
+        assert sorted(one.name for one in measured) == model.checkpoint.keys
+        assert {one.name: one.statistics for one in measured}[source.name] == found
+
+
+async def test_a_newer_request_for_statistics_cancels_the_older(loader: Loader) -> None:
+    with open_model(RANKER) as model:
+        sources = [find_tensor(model, name) for name in ("dense_1/kernel", "dense_2/kernel")]
+        first = asyncio.ensure_future(loader.statistics(sources[0]))
+        await asyncio.sleep(0)
+        second = await loader.statistics(sources[1])
+        assert second.elements == 32
+        with pytest.raises(Cancelled):
+            await first
+        stream: Any = loader.all_statistics(model)
+        await anext(stream)
+        await stream.aclose()
+        await until(lambda: loader.tasks.running == 0)

@@ -8,6 +8,8 @@ from typing import Any
 from oracle.sheet import Sheet, Tally
 from tfexplore.core.checkpoint import OBJECT_GRAPH_KEY, Checkpoint
 from tfexplore.core.objects import ObjectGraph
+from tfexplore.core.statistics import statistics
+from tfexplore.core.tensor_source import KeySource
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
 
@@ -40,7 +42,9 @@ def compare_checkpoint(sheet: Sheet, ours: Checkpoint, theirs: str, tf: Any) -> 
             continue
         value = ours.bundle.read(entry)
         sheet["checksums"].same(f"checksum of {key}, read as a whole", value.checksum, "good")
-        same_bits(sheet["values"], f"value of {key}", value.array, reader.get_tensor(key))
+        their_value = reader.get_tensor(key)
+        same_bits(sheet["values"], f"value of {key}", value.array, their_value)
+        _compare_statistics(sheet["values"], ours, key, their_value)
     if OBJECT_GRAPH_KEY in their_shapes:
         from tensorflow.core.protobuf import trackable_object_graph_pb2
 
@@ -50,6 +54,40 @@ def compare_checkpoint(sheet: Sheet, ours: Checkpoint, theirs: str, tf: Any) -> 
             _compare_objects(sheet["objects"], objects, message)
     else:
         sheet["objects"].same("the checkpoint's object graph", ours.objects, None)
+
+
+def _compare_statistics(tally: Tally, ours: Checkpoint, key: str, theirs: Any) -> None:
+    """The value piece by piece, and its statistics with numpy's in float64 on TensorFlow's value."""
+    import numpy as np
+
+    source = KeySource(ours, key)
+    pieces = [piece.reshape(-1) for piece in source.pieces()]
+    whole = np.concatenate(pieces) if pieces else np.empty(0, dtypes.numpy_dtype(source.dtype))
+    same_bits(tally, f"pieces of {key}", whole.reshape(source.shape), theirs)
+    found = statistics(source, threads=2)
+    tally.same(f"checksum of {key}, read piece by piece", found.checksum, "good")
+    if found.strings is not None:
+        lengths = [len(item) for item in np.asarray(theirs, object).reshape(-1).tolist()]
+        tally.same(f"lengths of {key}", found.strings.total, sum(lengths))
+        return
+    with np.errstate(all="ignore"):
+        wide = np.abs(theirs) if np.iscomplexobj(theirs) else np.asarray(theirs).astype(np.float64)
+        flat = np.asarray(wide, np.float64).reshape(-1)
+        finite = flat[np.isfinite(flat)]
+        counts = (np.isnan(flat).sum(), np.isinf(flat).sum(), (flat == 0).sum())
+    tally.same(f"NaN, infinities and zeros of {key}", [found.nan, found.inf, found.zeros], [int(n) for n in counts])
+    if not finite.size:
+        tally.same(f"mean of {key}", found.mean, None)
+        return
+    scale = float(np.abs(finite).max())
+    for what, mine, wanted in (
+        ("min", found.minimum, finite.min()),
+        ("max", found.maximum, finite.max()),
+        ("mean", found.mean, finite.mean()),
+        ("std", found.std, finite.std()),
+    ):
+        near = mine is not None and abs(float(mine) - float(wanted)) <= 1e-6 * scale
+        tally.holds(f"{what} of {key}", near, f"{mine} is not {wanted}")
 
 
 def same_bits(tally: Tally, where: str, ours: Any, theirs: Any) -> bool:

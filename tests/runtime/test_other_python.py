@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,16 @@ async def test_inner_tensors(other: Runtime, other_models: Path) -> None:
         Call("serving_default", inputs=(floats("x", [[1, -9]]),), fetches=("head/relu:0",), body=body)
     )
     assert outputs(result) == {"head/relu:0": [[0, 0]]}
+
+
+async def test_inferred_shapes(other: Runtime, other_models: Path) -> None:
+    with open_model(str(other_models / "functions")) as model:
+        (body,) = [row["name"] for row in section(model, "functions") if row["name"].startswith("__inference_serve_")]
+    folder = other_models / "functions"
+    found = json.loads(bytes((await other.infer_shapes(str(folder), function=body)).tensors[0].data))
+    assert found["head/relu"] == [[None, 2]]
+    main = json.loads(bytes((await other.infer_shapes(str(other_models / "session"))).tensors[0].data))
+    assert main["x"] == main["y"] == [[None]]
 
 
 async def test_failures(other: Runtime, other_models: Path, tmp_path: Path) -> None:

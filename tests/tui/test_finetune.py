@@ -12,6 +12,7 @@ import pytest
 from tfexplore.core.opener import open_model
 from tfexplore.loader.run_options import RunOptions
 from tfexplore.runtime.records import Options
+from tfexplore.tui.commands import commands
 from tfexplore.tui.finetune_run import RUNNING
 from tfexplore.tui.screens.prompt import ConfirmScreen, PromptScreen
 from tfexplore.tui.screens.script import ScriptScreen
@@ -509,13 +510,19 @@ async def test_panes_help_and_commands(model: Path) -> None:
         await driver.until(lambda: "The variables" in driver.text)
         await driver.press("escape")
         await driver.until(lambda: len(driver.app.screen_stack) == 1)
-        titles = [command.title for command in driver.app.get_system_commands(driver.app.screen)]
-        assert {"Tune", "Gradients", "Restore", "As a script", "Tab Fine-tune"} <= set(titles)
-        assert "Roll back" not in titles  # nothing was tuned
+        titles = [command.name for command in commands(driver.app.screen)]
+        assert {
+            "Run · Fine-tune",
+            "Gradients · Fine-tune",
+            "Restore · Fine-tune",
+            "As a script · Fine-tune",
+            "Fine-tune",
+        } <= set(titles)
+        assert "Roll back · Fine-tune" not in titles  # nothing was tuned
         await driver.basic()
         await driver.run()
-        titles = [command.title for command in driver.app.get_system_commands(driver.app.screen)]
-        assert {"Roll back", "Export", "Save"} <= set(titles)
+        titles = [command.name for command in commands(driver.app.screen)]
+        assert {"Roll back · Fine-tune", "Export · Fine-tune", "Save · Fine-tune"} <= set(titles)
         await driver.pilot.resize_terminal(120, 40)
         await driver.until(lambda: "step 50" in driver.text and "Frozen by the model" in driver.text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import re
 import select
+import string
 import struct
 import sys
 import termios
@@ -17,8 +18,10 @@ from rich.cells import cell_len
 
 from guard_session import DEADLINE, Session
 from tfexplore.core import text
-from tfexplore.core.subjects import KeySubject
+from tfexplore.core.subjects import KeySubject, NodeSubject, PathSubject
 from tfexplore.tui.labels import facts_of
+from tfexplore.tui.screens.marks import MarksScreen
+from tfexplore.tui.screens.neighbourhood import NeighbourhoodScreen, PictureView
 from tui.driving import Driver, explorer, pane_lines
 from tui.hostile import FOLDER_NAME, KEYS, LEVELS, NAMES, write_hostile_bundle, write_hostile_model
 
@@ -84,7 +87,7 @@ async def walk(driver: Driver) -> int:
         await driver.pilot.pause()
         assert driver.app.crash is None
         assert row.node.problem is None
-        assert driver.title
+        await driver.until(lambda: driver.title)
         check_row(driver, number)
         check_screen(driver)
         if text.width(driver.title) < 30 and driver.detail.scrollable_content_region.width > 60:
@@ -208,6 +211,18 @@ def test_nothing_of_the_model_controls_a_real_terminal(session: Session, tmp_pat
         session.type(b"\x1b[C")  # opens a branch, or goes into one that is open
         session.type(b"j")
         until_quiet(session)
+    session.type(b"t")  # the flat lists
+    until_quiet(session)
+    for _ in range(5):
+        for keys in (b"j", b"G", b"\x1b[C"):
+            session.type(keys)
+            until_quiet(session)
+    for keys in (b"t", b":", b"\x1b[B", b"\t", b"\r"):  # the prompt, and there
+        session.type(keys)
+        until_quiet(session)
+    for _ in range(2):  # on a busy machine the first may be read together with what follows it
+        session.type(b"\x1b")
+        until_quiet(session)
     for keys in (b"\t", b"j", b"j", b"\r", b"\x7f", b"\t", b"\x1bOP"):
         session.type(keys)
         until_quiet(session)
@@ -232,3 +247,55 @@ def test_nothing_of_the_model_controls_a_real_terminal(session: Session, tmp_pat
         assert own not in session.output, own
     assert r"\x1b]0;pwned\x07" in seen  # and yet it was shown
     assert r"\x1b[31;7;5mEVIL" in seen
+
+
+async def test_walking_among_hostile_names(tmp_path: Path) -> None:
+    path = write_hostile_model(tmp_path / FOLDER_NAME)
+    async with explorer(path, (80, 24)) as driver:
+        model = driver.session.model
+        assert model is not None
+        owner = model.meta_graphs[0]
+        owner.graph.load()
+        driver.detail.focus()
+        for number, position in enumerate(range(0, len(owner.graph), 2)):
+            subject = NodeSubject(owner, owner.graph, None, position)
+            await driver.session.follow(subject)
+            await driver.until(lambda shown=subject: driver.session.shown.subject == shown)
+            for key in ("i", "o"):
+                await driver.press(key)
+                check_screen(driver)
+            await driver.press("p")
+            if number % 2:  # the second end: the path is shown
+                await driver.until(lambda: isinstance(driver.session.shown.subject, PathSubject) and driver.title)
+                check_screen(driver)
+                await driver.press("backspace")
+            else:
+                await driver.until(lambda subject=subject: driver.session.walk.first == subject)
+            await driver.press("h")
+            await driver.until(lambda: isinstance(driver.app.screen, NeighbourhoodScreen))
+            view = driver.app.screen.query_one(PictureView)
+            await driver.until(lambda view=view: view.around.rows)
+            for key in ("left", "right", "right"):
+                await driver.press(key)
+                assert all(line.isprintable() for line in driver.lines), driver.lines
+            for y in range(view.scrollable_content_region.height):
+                strip = view.render_line(y)
+                assert cell_len(strip.text) == strip.cell_length, strip.text
+            await driver.press("escape")
+            await driver.until(lambda: not isinstance(driver.app.screen, NeighbourhoodScreen))
+            await driver.press("m")
+            await driver.until(lambda: isinstance(driver.app.screen, MarksScreen))
+            await driver.press(string.ascii_letters[number])
+            await driver.until(lambda: not isinstance(driver.app.screen, MarksScreen))
+        await driver.press("apostrophe")
+        await driver.until(lambda: isinstance(driver.app.screen, MarksScreen))
+        listed = driver.session.walk.marks.listed
+        assert len(listed) == len(range(0, len(owner.graph), 2))
+        seen: set[str] = set()
+        for _ in listed:
+            assert all(line.isprintable() for line in driver.lines), driver.lines
+            seen.update(line for line in driver.lines)
+            await driver.press("down")
+        for mark in listed:
+            assert any(f"{mark.letter}  {mark.title[:3]}".rstrip() in line for line in seen), mark.title
+        assert driver.app.crash is None

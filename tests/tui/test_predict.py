@@ -23,13 +23,16 @@ from core.saved_model_writer import (
     user_object,
     write_saved_model,
 )
+from tfexplore.core.value_cells import exact
 from tfexplore.loader.run_options import RunOptions
 from tfexplore.runtime import client
 from tfexplore.runtime.records import Sandbox
 from tfexplore.tui import predict as predict_module
+from tfexplore.tui.commands import commands
 from tfexplore.tui.predict import Predict
 from tfexplore.tui.screens.script import FILE_NAME, ScriptScreen
 from tfexplore.tui.screens.trust import TrustScreen
+from tfexplore.tui.screens.values import ValuesScreen
 from tfexplore.tui.topics import Tab
 from tfexplore.tui.widgets.call_list import CallList
 from tfexplore.tui.widgets.field_input import FieldInput
@@ -432,11 +435,12 @@ async def test_help_and_commands(model: Path) -> None:
         assert "ctrl+r" in driver.text
         await driver.press("escape")
         await driver.until(lambda: len(driver.app.screen_stack) == 1)
-        titles = [command.title for command in driver.app.get_system_commands(driver.app.screen)]
-        assert {"Run", "As a script", "Compare runs", "Tab Predict"} <= set(titles)
+        titles = [command.name for command in commands(driver.app.screen)]
+        assert {"Run · Predict", "As a script · Predict", "Make up · The form", "Predict"} <= set(titles)
+        assert "Compare · Predict" not in titles  # there is nothing to compare
         await driver.press("1")
-        titles = [command.title for command in driver.app.get_system_commands(driver.app.screen)]
-        assert "Run" not in titles
+        titles = [command.name for command in commands(driver.app.screen)]
+        assert "Run · Predict" not in titles
 
 
 async def test_the_demo_with_tensorflow(tf: Any) -> None:
@@ -464,3 +468,23 @@ async def test_the_demo_with_tensorflow(tf: Any) -> None:
         for output in run.answer.outputs:
             np.testing.assert_array_equal(output.array, expected[output.name].numpy())
         await driver.until(lambda: "rank" in [one.title for one in driver.predict.choices])
+
+
+async def test_outputs_open_in_the_values_grid(model: Path) -> None:
+    async with predicting(model) as tab:
+        await tab.press("v")
+        await tab.until(lambda: tab.app._notifications)
+        assert not isinstance(tab.app.screen, ValuesScreen)
+        await tab.write("x", "[[1.5, 2.5, 4]]")
+        run = await tab.run()
+        output = run.answer.outputs[0]
+        tab.app.query_one("#result").focus()
+        await tab.press("v")
+        await tab.until(lambda: isinstance(tab.app.screen, ValuesScreen))
+        screen: Any = tab.app.screen
+        await tab.until(lambda: screen.values.exact)
+        assert screen.values.name == output.name
+        assert screen.values.source.shape == output.array.shape
+        assert screen.values.exact == exact(output.array[screen.values.place])
+        await tab.press("escape")
+        await tab.until(lambda: not isinstance(tab.app.screen, ValuesScreen))

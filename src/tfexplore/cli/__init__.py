@@ -36,6 +36,14 @@ def _run(arguments: list[str]) -> int:
         from tfexplore.cli import show
 
         return show.run(options)
+    if options.command == "tensor":
+        from tfexplore.cli import tensor
+
+        return tensor.run(options)
+    if options.command == "stats":
+        from tfexplore.cli import stats
+
+        return stats.run(options)
     if options.command == "scan":
         from tfexplore.cli import scan
 

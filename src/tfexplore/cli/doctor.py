@@ -53,6 +53,7 @@ def _lines(here: Here | None, problem: str | None, seen: terminal.Terminal) -> l
         lines.append(("gpu", f"{gpu} ({here.driver})" if here.driver else gpu))
     lines.append(("terminal", terminal.sentence(seen)))
     lines.append(("clipboard", terminal.clipboard(seen)))
+    lines.append(("settings", terminal.settings()))
     lines.append(("tfexplore", __version__))
     return lines
 
@@ -79,4 +80,5 @@ def _document(here: Here | None, problem: str | None, seen: terminal.Terminal) -
         "problem": problem,
         "terminal": seen._asdict() if seen.columns else None,
         "clipboard": terminal.clipboard(seen),
+        "settings": terminal.settings(),
     }

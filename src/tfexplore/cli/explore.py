@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the command; returns the exit code of the screen.
+    """Runs the command; returns the exit code of the screen. With --print-config, prints and opens nothing.
 
     Raises:
         UsageError: standard input or output is no terminal, or the current folder is gone.
     """
+    if options.print_config:
+        from tfexplore.cli import output
+        from tfexplore.tui.app import print_config
+
+        output.write(print_config())
+        return 0
     if options.path is not None:
         return open_explorer(options.path, options)
     try:
@@ -41,7 +47,8 @@ def open_explorer(path: str, options: argparse.Namespace | None = None, *, as_co
         # The one way from here into the user interface: only the screen process pays for Textual.
         from tfexplore.tui.app import run_app
 
-        return run_app(path, as_collection=as_collection, options=_run_options(options))
+        no_color = getattr(options, "no_color", False)
+        return run_app(path, as_collection=as_collection, options=_run_options(options), no_color=no_color)
 
     return guard.run(screen)
 

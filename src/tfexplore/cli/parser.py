@@ -10,12 +10,14 @@ from tfexplore import __version__
 from tfexplore.core import text
 from tfexplore.errors import UsageError
 
-COMMANDS = ("show", "scan", "predict", "smoke", "finetune", "demo", "doctor")
+COMMANDS = ("show", "tensor", "stats", "scan", "predict", "smoke", "finetune", "demo", "doctor")
 
 OVERVIEW = """\
 usage: tfexplore [PATH]                   open the explorer; without PATH, on the
                                           models found below the current folder
        tfexplore show PATH [SECTION]      print a section of a model
+       tfexplore tensor PATH NAME         print one tensor: statistics and values
+       tfexplore stats PATH               statistics of every tensor, NaN first
        tfexplore scan PATH                tell what a model could do to the machine
        tfexplore predict PATH             call a signature, a function or tensors
        tfexplore smoke PATH               try every signature with made-up inputs
@@ -29,6 +31,9 @@ the newest version is shown, of another folder the models that lie below it.
 Only predict, smoke, finetune and the explorer's Predict tab start TensorFlow, in
 a process of its own. How it is run is told to the explorer as to predict: --tf-python,
 --device, --threads, --memory, --import, --op-library, --trust, --timeout.
+
+The explorer's keys and look: `tfexplore --print-config` prints a settings file
+with all there is to set. --no-color, or NO_COLOR: no colours.
 
 `tfexplore show --help` tells a command's options; ./show opens a folder called show."""
 
@@ -84,6 +89,60 @@ def _show_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--attrs", action="store_true", help="nodes with their attributes")
     parser.add_argument("--quiet", action="store_true", help="no notes on standard error")
+    parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
+    return parser
+
+
+def _tensor_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore tensor",
+        description="Prints one tensor: dtype, shape, place on disk, checksum, statistics and values. NAME is a "
+        "checkpoint key, a variable or a constant of the graph.",
+        epilog="Without --slice all values of a tensor of up to 1,000 elements, else its beginning; statistics of a "
+        "tensor of up to 1 MiB. Percentiles of more than 2 million elements are told with how far they may be off. "
+        "Exit code 3 where the bytes do not match their checksum: they are shown, and never saved.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", metavar="PATH", help="the model: a folder, a checkpoint prefix or a file")
+    parser.add_argument("name", metavar="NAME", help="a checkpoint key, a variable, or a constant as x or x:0")
+    parser.add_argument(
+        "--slice", metavar="SLICE", help="the values to print or to save, as Python writes it: '0:4, :', --slice=-1,::2"
+    )
+    parser.add_argument("--stats", action="store_true", help="statistics of all values, however many there are")
+    parser.add_argument("--npy", metavar="FILE", help="save the values, or the slice, for NumPy")
+    parser.add_argument("--overwrite", action="store_true", help="--npy may replace a file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--tag-set", metavar="TAGS", help="the MetaGraph with these tags, for instance serve,gpu")
+    parser.add_argument("--function", metavar="NAME", help="a constant of this function's body")
+    parser.add_argument("--quiet", action="store_true", help="no notes and no progress on standard error")
+    return parser
+
+
+def _stats_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tfexplore stats",
+        description="Statistics of every checkpoint key, or of every constant of a frozen graph: least, greatest, mean "
+        "and standard deviation of the finite values, zeros, NaN, infinities, checksum. Tensors with NaN come "
+        "first, then those with infinities, then what is damaged.",
+        epilog="Of complex numbers the magnitudes are measured; strings have no numbers (--json tells their lengths). "
+        "Exit code 1 where --fail-on says so, 3 where a tensor is damaged or cannot be read.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("path", metavar="PATH", help="the model: a folder, a checkpoint prefix or a file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--fail-on",
+        metavar="WHAT",
+        choices=("nan", "inf"),
+        action="append",
+        default=[],
+        help="exit with 1 where any value is NaN (nan) or infinite (inf); may be given twice",
+    )
+    parser.add_argument("--match", metavar="REGEX", help="only tensors whose name this finds (RE2)")
+    parser.add_argument(
+        "--limit", metavar="N", type=_positive, help="print at most N tensors (default: 200 on a terminal, else all)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no notes and no progress on standard error")
     parser.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
     return parser
 
@@ -188,6 +247,8 @@ def _explore_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="tfexplore", add_help=False, allow_abbrev=False)
     parser.add_argument("path", metavar="PATH", nargs="?")
     add_child_options(parser)
+    parser.add_argument("--no-color", action="store_true")
+    parser.add_argument("--print-config", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("--version", action="version", version=f"tfexplore {__version__}")
     return parser
@@ -204,6 +265,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command = arguments[0]
         makers = {
             "show": _show_parser,
+            "tensor": _tensor_parser,
+            "stats": _stats_parser,
             "scan": _scan_parser,
             "predict": _predict_parser,
             "smoke": _smoke_parser,

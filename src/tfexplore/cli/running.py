@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from tfexplore.cli import diagnostics
+from tfexplore.cli.progress import Redrawn
 from tfexplore.core import text
 from tfexplore.core.meta_graph import MetaGraph
 from tfexplore.core.model import COLLECTION, Model
@@ -64,38 +64,21 @@ def child_options(options: argparse.Namespace) -> Options:
     )
 
 
-class ProgressLine:
+class ProgressLine(Redrawn):
     """One line of standard error that tells what is going on, where that is a terminal."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        super().__init__(quiet=quiet)
         self._quiet = quiet
-        self._cells = 0
 
     def __call__(self, event: Event) -> None:
         """Draws the line anew, or prints what the child has to say."""
         if isinstance(event, Log):
             self.clear()
             diagnostics.note(event.text, quiet=self._quiet)
-        elif isinstance(event, Progress) and self._shown:
+        elif isinstance(event, Progress) and self.shown:
             share = f" {event.done:,} of {event.total:,}" if event.total and event.total > 1 else ""
-            self._redraw(f"{text.visible(event.what)}{share} …")
-
-    def clear(self) -> None:
-        """Takes the line away."""
-        if self._cells:
-            self._redraw("")
-
-    def draw(self, line: str) -> None:
-        """Draws the line anew."""
-        if self._shown:
-            self._redraw(line)
-
-    def _redraw(self, line: str) -> None:
-        line = text.shorten(line, 78)
-        pad = " " * max(0, self._cells - text.width(line))
-        diagnostics.redraw(f"\r{line}{pad}" + ("" if line else "\r"))
-        self._cells = text.width(line)
+            self.draw(f"{text.visible(event.what)}{share} …")
 
 
 def tell_sandbox(about: About, *, quiet: bool) -> None:

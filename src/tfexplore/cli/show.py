@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tfexplore import __version__
 from tfexplore.cli import diagnostics, output
 from tfexplore.cli.output import Column, cell
-from tfexplore.cli.target import open_target
+from tfexplore.cli.target import open_target, tell_checkpoint
 from tfexplore.core import text
-from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
+from tfexplore.core.model import COLLECTION, Model
 from tfexplore.core.narrowing import SORTS, Options, Section
 from tfexplore.core.sections import SECTIONS, section
 from tfexplore.core.summary import damage, without_values
@@ -48,10 +48,8 @@ def run(options: argparse.Namespace) -> int:
         found = section(model, options.section, narrowed)
         for sentence in _damage(model, options.section, narrowed):
             diagnostics.note(sentence, quiet=options.quiet)
-        if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None and options.section != "checkpoints":
-            latest = any(file.latest and file.prefix == model.checkpoint.prefix for file in model.checkpoint_files)
-            which = "the latest checkpoint" if latest else "the newest checkpoint that can be read"
-            diagnostics.note(f"showing {which}, {model.checkpoint.prefix}", quiet=options.quiet)
+        if options.section != "checkpoints":
+            tell_checkpoint(model, quiet=options.quiet)
         said = len(model.notes)
         if _is_long_list(model, options):
             _write_keys(model, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfexplore.cli import diagnostics
-from tfexplore.core.model import COLLECTION, Model
+from tfexplore.core.model import COLLECTION, TRAINING_DIRECTORY, Model
 from tfexplore.core.opener import open_model
 
 
@@ -28,3 +28,11 @@ def open_target(path: str, *, quiet: bool) -> Model:
     for sentence in (*model.notes, choice.sentence):
         diagnostics.note(sentence, quiet=quiet)
     return open_model(choice.path)
+
+
+def tell_checkpoint(model: Model, *, quiet: bool) -> None:
+    """Says which checkpoint of a training directory is shown."""
+    if model.kind == TRAINING_DIRECTORY and model.checkpoint is not None:
+        latest = any(file.latest and file.prefix == model.checkpoint.prefix for file in model.checkpoint_files)
+        which = "the latest checkpoint" if latest else "the newest checkpoint that can be read"
+        diagnostics.note(f"showing {which}, {model.checkpoint.prefix}", quiet=quiet)

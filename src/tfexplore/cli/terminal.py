@@ -7,6 +7,9 @@ import shutil
 import sys
 from typing import NamedTuple
 
+from tfexplore.core.clipboard import FILE, clipboard_file, way
+from tfexplore.core.settings import read_settings, settings_path
+
 
 class Terminal(NamedTuple):
     """The terminal as the environment tells of it.
@@ -75,8 +78,23 @@ def clipboard(found: Terminal) -> str:
     """How copying gets out of here; no terminal says whether it takes what it is sent."""
     if not found.columns:
         return "none without a terminal"
-    if found.inside == "tmux":
-        return "by OSC 52, where tmux has `set -g set-clipboard on` and the terminal around it allows it"
-    if found.inside == "screen":
-        return "screen does not pass OSC 52 on: what is copied goes to a file"
-    return "by OSC 52, where the terminal allows it"
+    settings = read_settings(os.environ)
+    out = way(os.environ, settings.clipboard)
+    if out.how == FILE:
+        return f"by the file {clipboard_file(os.environ)}: {out.why}"
+    if out.inside == "tmux":
+        return (
+            "by OSC 52, where tmux has `set -g set-clipboard on` (or `allow-passthrough on`) and the terminal around "
+            "it allows it"
+        )
+    inside = " in pieces through screen," if out.inside == "screen" else ","
+    return f"by OSC 52{inside} where the terminal allows it; `clipboard = file` in {settings_path(os.environ)} if not"
+
+
+def settings() -> str:
+    """Where the explorer's settings lie, and what is wrong with them."""
+    path = settings_path(os.environ)
+    if not os.path.exists(path):
+        return f"none ({path}; `tfexplore --print-config` prints one)"
+    problems = read_settings(os.environ).problems
+    return f"{path}, {len(problems)} of its lines left out: {problems[0]}" if problems else path

@@ -6,22 +6,23 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tfexplore.core import text
+from tfexplore.core.kept import Kept
 from tfexplore.core.objects import ObjectGraph, trackable_object_graph
 from tfexplore.core.shapes import num_elements
-from tfexplore.errors import Cancelled, CorruptError, ModelError, NotFoundError
+from tfexplore.errors import Cancelled, ChangedError, CorruptError, ModelError, NotFoundError
 from tfexplore.formats.bundle import Bundle, BundleEntry
 from tfexplore.formats.bundle_scalar import read_scalar_string
 from tfexplore.formats.table import check_cancel
 
 if TYPE_CHECKING:
     from tfexplore.formats.bundle_index import EntryBatch
-    from tfexplore.formats.bundle_values import Checksum, TensorValue
+    from tfexplore.formats.bundle_values import Array, Checksum, TensorValue
     from tfexplore.formats.checkpoint_v1 import CheckpointV1
 
 T = TypeVar("T")
@@ -35,6 +36,8 @@ _MAX_OBJECT_GRAPH = 2**30
 _LARGE_OBJECT_GRAPH = 8 << 20
 # How often a value is looked for anew while a trainer rewrites the checkpoint.
 _MAX_RESTARTS = 1000
+# Checksums and statistics that are kept.
+_MAX_KEPT = 10_000
 # What is kept of the files, and is read anew where others have taken their place.
 _OF_THE_FILES = ("_key_set", "nbytes", "objects", "object_of_key")
 # A trainer puts the shards in place, then the index: how long that may take, and for how old shards it is waited for.
@@ -73,6 +76,7 @@ class Checkpoint:
         cancel: ends the reading of the index early.
 
     Attributes:
+        kept: what was found out by reading all values of a key.
         objects_checksum: `good`, `bad` or `unverified`: of the object graph, once that has been read.
         restarts: how often it was opened anew because a trainer had rewritten it.
 
@@ -86,6 +90,7 @@ class Checkpoint:
         self.restarts = 0
         self._patient = True
         self._reopening = threading.Lock()
+        self.kept = Kept(_MAX_KEPT)
         self.bundle = self._open(cancel)
 
     def _open(self, cancel: threading.Event | None) -> Bundle | CheckpointV1:
@@ -180,9 +185,55 @@ class Checkpoint:
 
         def from_(bundle: Bundle | CheckpointV1) -> tuple[TensorValue, Checksum]:
             value = bundle.read(bundle.entry(key), starts, counts, limit=limit, cancel=cancel)
+            if value.array.shape == value.shape:
+                self._remember(key, bundle, value.checksum)
             return value, value.checksum
 
-        return self._at_one_moment(from_, cancel)[0]
+        value = self._at_one_moment(from_, cancel)[0]
+        known = self.checksum_of(key) if value.checksum == "unverified" else value.checksum
+        if known == value.checksum:
+            return value
+        return type(value)(value.array, known, value.dtype, value.shape, value.starts)
+
+    def stream(
+        self,
+        key: str,
+        cancel: threading.Event | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        room: Callable[[int], Array] | None = None,
+    ) -> Generator[Array, None, Checksum]:
+        """All values of a key in flat pieces, in C order; see `Bundle.stream`. Returns what its checksum says.
+
+        Raises:
+            ChangedError: the files were replaced meanwhile; they are opened anew, and the value can be read again.
+            As `read`, without a limit.
+        """
+        bundle = self.bundle
+        try:
+            checksum = yield from bundle.stream(bundle.entry(key), cancel, progress, room)
+        except (CorruptError, NotFoundError) as error:
+            if not self._was_replaced(cancel):
+                raise
+            self._reopen(bundle, cancel)
+            raise ChangedError("it was rewritten while it was read", path=self.prefix, hint="try again") from error
+        except Cancelled as error:
+            if self.bundle is bundle or (cancel is not None and cancel.is_set()):
+                raise
+            raise ChangedError("it was rewritten while it was read", path=self.prefix, hint="try again") from error
+        if checksum == "bad" and self._was_replaced(cancel):
+            self._reopen(bundle, cancel)
+            raise ChangedError("it was rewritten while it was read", path=self.prefix, hint="try again")
+        self._remember(key, bundle, checksum)
+        return checksum
+
+    def checksum_of(self, key: str) -> Checksum:
+        """What the checksum of a key said when all of it was last read; `unverified` where the files changed since."""
+        found: Checksum | None = self.kept.get(self.bundle, "checksum", key)
+        return found or "unverified"
+
+    def _remember(self, key: str, bundle: Bundle | CheckpointV1, checksum: Checksum) -> None:
+        if checksum != "unverified":
+            self.kept.put(bundle, "checksum", key, checksum)
 
     def _at_one_moment(
         self, read: Callable[[Bundle | CheckpointV1], tuple[T, Checksum]], cancel: threading.Event | None
@@ -210,17 +261,22 @@ class Checkpoint:
             else:
                 if not self._was_replaced(cancel):
                     return found
-            with self._reopening:
-                if self.bundle is not bundle:
-                    continue
-                if self.restarts >= _MAX_RESTARTS:
-                    raise self._restless()
-                self.restarts += 1
-                self.bundle = self._open(cancel)
-            self._patient = True
-            for name in _OF_THE_FILES:
-                self.__dict__.pop(name, None)
-            bundle.close()
+            self._reopen(bundle, cancel)
+
+    def _reopen(self, bundle: Bundle | CheckpointV1, cancel: threading.Event | None) -> None:
+        """Opens the files anew in place of `bundle`, unless another reader has done so."""
+        with self._reopening:
+            if self.bundle is not bundle:
+                return
+            if self.restarts >= _MAX_RESTARTS:
+                raise self._restless()
+            self.restarts += 1
+            self.bundle = self._open(cancel)
+        self._patient = True
+        self.kept.clear()
+        for name in _OF_THE_FILES:
+            self.__dict__.pop(name, None)
+        bundle.close()
 
     def _was_replaced(self, cancel: threading.Event | None) -> bool:
         """Whether the files are others by now. Where the shards are new, the index may follow in a moment."""

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import shapes, text
 from tfexplore.core.subjects import Subject
+from tfexplore.formats import dtypes
+
+if TYPE_CHECKING:
+    from tfexplore.core.graph import Tensor
 
 # Inputs, outputs, uses and the like that are listed before the rest is counted.
 MAX_LINES = 200
@@ -62,8 +66,8 @@ def fact(label: str, value: Any, subject: Subject | None = None) -> Line:
     return Line(text.visible(label), "-" if value is None else text.label(str(value)), subject)
 
 
-def block(title: str, lines: Iterable[Line], total: int | None = None) -> list[Block]:
-    """A block, or nothing where it has no lines; what was cut is said."""
+def block(title: str, lines: Iterable[Line], total: int | None = None, rest: Subject | None = None) -> list[Block]:
+    """A block, or nothing where it has no lines; what was cut is said, and leads to `rest`."""
     found: list[Line] = []
     count = 0
     for line in lines:
@@ -74,13 +78,27 @@ def block(title: str, lines: Iterable[Line], total: int | None = None) -> list[B
             break
     count = total if total is not None else count
     if count > MAX_LINES:
-        found.append(Line("", f"… {count - MAX_LINES:,} more"))
+        found.append(Line("", f"… {count - MAX_LINES:,} more", rest))
     return [Block(title, tuple(found))] if found else []
 
 
 def tensor_text(dtype_name: str, shape: shapes.Shape, stored: bool) -> str:
     """`float32 [?, 10]`; says where the shape is not stored."""
     return f"{dtype_name} {shapes.format_shape(shape) if stored else '(shape not stored)'}"
+
+
+def shape_text(tensor: Tensor) -> str:
+    """A tensor's shape, stored or inferred, or that it is not stored."""
+    if tensor.inferred:
+        return f"{shapes.format_shape(tensor.shape)}  inferred"
+    return shapes.format_shape(tensor.shape) if tensor.shape_stored else "not stored"
+
+
+def tensor_facts(tensor: Tensor) -> str:
+    """`float32 [?, 10]` of a tensor; says where the shape is inferred, or not stored."""
+    if tensor.inferred:
+        return f"{dtypes.name(tensor.dtype)} {shape_text(tensor)}"
+    return tensor_text(dtypes.name(tensor.dtype), tensor.shape, tensor.shape_stored)
 
 
 def attr_lines(raw_attrs: dict[str, Any], path: str, hidden: Iterable[str] = ()) -> Iterable[Line]:

@@ -6,31 +6,24 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfexplore.core import text
-from tfexplore.core.detail import MAX_LINES, Block, Detail, Line, attr_lines, block, fact, tensor_text
-from tfexplore.core.detail_files import definition_blocks
+from tfexplore.core.detail import Block, Detail, Line, block, fact, tensor_text
 from tfexplore.core.detail_stored import INFERRED, slot_blocks, stored_blocks
-from tfexplore.core.edges import Consumer
 from tfexplore.core.feature_spec import default_text, input_specs
-from tfexplore.core.functions import Function
-from tfexplore.core.graph import Graph, Input, Tensor
 from tfexplore.core.items import Cancel
 from tfexplore.core.meta_graph import MetaGraph
-from tfexplore.core.op_meanings import meaning
-from tfexplore.core.rows import argument_subject
-from tfexplore.core.shapes import format_shape, num_elements
+from tfexplore.core.origins import arrivals, maker
+from tfexplore.core.passing import graph_of
+from tfexplore.core.shapes import format_shape
 from tfexplore.core.signatures import TensorInfo
 from tfexplore.core.slots import slots
 from tfexplore.core.subjects import (
-    ArgumentSubject,
     AssetSubject,
     FunctionSubject,
     KeySubject,
     MetaGraphSubject,
     NodeSubject,
     ObjectSubject,
-    OpSubject,
     SignatureSubject,
-    Subject,
     TensorInfoSubject,
     VariableSubject,
 )
@@ -38,7 +31,7 @@ from tfexplore.core.summary import notes
 from tfexplore.core.variables import Variable
 from tfexplore.errors import ModelError
 from tfexplore.formats import dtypes
-from tfexplore.formats.graph_def import Node, called_functions, split_input
+from tfexplore.formats.graph_def import split_input
 
 # More variables than this behind one node (a call of the whole model) get a block of their own.
 _FEW = 2
@@ -101,8 +94,31 @@ def tensor_of_signature(subject: TensorInfoSubject, cancel: Cancel) -> Detail:
     for label, name in names:
         target = _main_node(owner, name or "")
         lines.append(fact(label, name if target else f"{name} (not in the graph)", target))
+        lines += _ends(subject, name or "", cancel)
     kind = "Signature input" if subject.is_input else "Signature output"
     return Detail(text.label(info.name), kind, (Block("", tuple(lines)), *_feature_blocks(subject, cancel)))
+
+
+def _ends(subject: TensorInfoSubject, name: str, cancel: Cancel) -> list[Line]:
+    """Inside the functions that are called: the node that makes an output, the nodes at which an input arrives."""
+    owner = subject.meta_graph
+    try:
+        if subject.is_input:
+            spots, label = arrivals(owner, name, cancel), "arrives at"
+        else:
+            spots, label = [spot for spot in [maker(owner, None, name)] if spot is not None], "made by"
+    except ModelError:  # a damaged function hides no other
+        return []
+    lines = []
+    for spot in spots:
+        graph = graph_of(owner, spot.function)
+        if graph is None or (spot.function is None and graph.names[spot.position] == split_input(name)[0]):
+            continue
+        value = f"{text.label(graph.names[spot.position])}  {text.label(graph.ops[spot.position])}"
+        value += f"  input {spot.slot}" if subject.is_input else ""
+        value += f"  in {text.label(spot.function)}" if spot.function is not None else ""
+        lines.append(Line(label, value, NodeSubject(owner, graph, spot.function, spot.position)))
+    return lines
 
 
 def _feature_blocks(subject: TensorInfoSubject, cancel: Cancel) -> Iterable[Block]:
@@ -136,195 +152,6 @@ def _main_node(owner: MetaGraph, tensor: str) -> NodeSubject | None:
     return None if position is None else NodeSubject(owner, owner.graph, None, position)
 
 
-# -- nodes --
-
-
-def node(subject: NodeSubject, cancel: Cancel) -> Detail:
-    """A node: op, outputs, inputs, who uses it, the variable behind it, attributes."""
-    graph, owner = subject.graph, subject.meta_graph
-    graph.load(cancel)
-    graph.load_edges(cancel, of=subject.position)
-    found = graph.node(subject.position)
-    lines = [fact("op", found.op, OpSubject(owner, graph, subject.function, found.op))]
-    said = meaning(found.op, owner.op_defs.find(found.op))
-    if said is not None:
-        lines.append(Line("does", said))
-    outputs = graph.outputs(subject.position)
-    if len(outputs) == 1:
-        lines += [fact("dtype", dtypes.name(outputs[0].dtype)), Line("shape", _shape(outputs[0]))]
-        lines += _bytes(outputs[0])
-    elif graph.output_args(found) is None:
-        lines.append(fact("outputs", f"not known: nothing tells what the op {found.op} puts out"))
-    lines.append(fact("device", found.device or "any"))
-    if subject.function is not None:
-        lines.append(fact("function", subject.function, FunctionSubject(owner, subject.function)))
-    variables = _variable_lines(owner, subject.function, found)
-    if len(variables) <= _FEW:
-        lines += variables
-    # Whatever names functions leads to them: If and While, map and reduce of data sets, gradients.
-    calls = [*dict.fromkeys(called_functions(found, tuple(found.raw_attrs)))]
-    if owner.functions.get(found.op) is not None:
-        calls.insert(0, found.op)
-    links = [fact("calls", name, FunctionSubject(owner, name)) for name in calls if owner.functions.get(name)]
-    links += [fact("calls", f"{name} (missing)") for name in calls if not owner.functions.get(name)]
-    if len(links) <= MAX_LISTED_CALLS:
-        lines += links
-    values = {name: found.attr(name) for name in found.raw_attrs}
-    num_outputs = graph.num_outputs(found)
-    blocks = [
-        Block("", tuple(lines)),
-        *(block("outputs", _output_lines(outputs), num_outputs) if len(outputs) > 1 else []),
-        *block("inputs", _input_lines(subject, graph.inputs(found, MAX_LINES, cancel)), len(found.inputs)),
-        *_used_by(subject),
-        *(block("variables", variables) if len(variables) > _FEW else []),
-        *(block("calls", links) if len(links) > MAX_LISTED_CALLS else []),
-        *definition_blocks(owner, found.name, subject.function, cancel),
-        *block("attributes", attr_lines(values, owner.path, ("_output_shapes",) if outputs else ())),
-    ]
-    return Detail(text.label(found.name), "Node", tuple(blocks))
-
-
-def op(subject: OpSubject, cancel: Cancel) -> Detail:
-    """An op type: what it does, how many nodes have it, and the first of them."""
-    graph, owner = subject.graph, subject.meta_graph
-    graph.load(cancel)
-    positions = graph.nodes_by_op(subject.op)
-    op_def = owner.op_defs.find(subject.op)
-    lines = [fact("nodes", f"{len(positions):,}")]
-    said = meaning(subject.op, op_def)
-    lines.insert(0, Line("does", said or "not known: no OpDef describes it"))
-    if subject.function is not None:
-        lines.append(fact("function", subject.function, FunctionSubject(owner, subject.function)))
-    listed = (
-        fact("", graph.names[position], NodeSubject(owner, graph, subject.function, position))
-        for position in positions[: MAX_LINES + 1]
-    )
-    return Detail(text.label(subject.op), "Op", (Block("", tuple(lines)), *block("nodes", listed, len(positions))))
-
-
-def _shape(tensor: Tensor) -> str:
-    return format_shape(tensor.shape) if tensor.shape_stored else "not stored"
-
-
-def _bytes(tensor: Tensor) -> list[Line]:
-    elements = num_elements(tensor.shape) if tensor.shape_stored else None
-    itemsize = dtypes.itemsize(tensor.dtype)
-    return [Line("bytes", text.size(elements * itemsize))] if elements is not None and itemsize else []
-
-
-def _output_lines(outputs: Iterable[Tensor]) -> Iterable[Line]:
-    for tensor in outputs:
-        yield Line(
-            text.label(tensor.arg or tensor.name),
-            tensor_text(dtypes.name(tensor.dtype), tensor.shape, tensor.shape_stored),
-        )
-
-
-def _input_lines(subject: NodeSubject, inputs: Iterable[Input]) -> Iterable[Line]:
-    for place, found in enumerate(inputs):
-        label = "control" if found.control else str(place)
-        target: Subject | None = None
-        if found.producer is not None:
-            target = NodeSubject(subject.meta_graph, subject.graph, subject.function, found.producer)
-        elif found.argument and subject.function is not None:
-            target = argument_subject(subject.meta_graph, subject.function, split_input(found.name)[0])
-        value = text.label(found.name.removeprefix("^"))
-        if found.tensor is not None:
-            value += f"  {tensor_text(dtypes.name(found.tensor.dtype), found.tensor.shape, found.tensor.shape_stored)}"
-        elif target is None:
-            value += "  (missing: no such node)"
-        yield Line(label, value, target)
-
-
-def _used_by(subject: NodeSubject) -> list[Block]:
-    graph = subject.graph
-    total = graph.num_consumers(subject.position)
-    uses = graph.consumers(subject.position, MAX_LINES)
-    found = block("used by", _use_lines(subject.meta_graph, graph, subject.function, uses), total)
-    return found or [Block("used by", (Line("", "no node of this graph"),))]
-
-
-def _use_lines(owner: MetaGraph, graph: Graph, function: str | None, uses: Iterable[Consumer]) -> Iterable[Line]:
-    for use in uses:
-        label = "control" if use.control else f"input {use.slot}"
-        value = f"{text.label(graph.names[use.node])}  {text.label(graph.ops[use.node])}"
-        yield Line(label, value, NodeSubject(owner, graph, function, use.node))
-
-
-def _variable_lines(owner: MetaGraph, function: str | None, found: Node) -> list[Line]:
-    """The variables that a node is or reads."""
-    if owner.objects is None:
-        ids: set[Any] = {found.name, *(split_input(name)[0] for name in found.inputs)} if function is None else set()
-        variables = [variable for variable in owner.variables if variable.node in ids]
-    else:
-        ids = set(owner.joins.variables_of(function, found))
-        variables = [variable for variable in owner.variables if variable.object_id in ids]
-    return [fact("variable", variable.name, VariableSubject(owner, variable)) for variable in variables]
-
-
-# -- functions --
-
-
-def function(subject: FunctionSubject, cancel: Cancel) -> Detail:
-    """A function: arguments, size, attributes, who may call it."""
-    owner = subject.meta_graph
-    found = owner.functions.get(subject.name)
-    if found is None:
-        line = Line("", "The function library has no function of this name.")
-        return Detail(text.label(subject.name), "Function", (Block("", (line,)),))
-    lines = [
-        fact("nodes", f"{len(found.graph):,}"),
-        fact("stateful", "yes" if found.is_stateful else "no"),
-    ]
-    alias = owner.function_aliases.get(subject.name)
-    if alias is not None:
-        lines.append(fact("alias", alias))
-    captured = [variable for variable in owner.variables if subject.name in variable.functions]
-    attr_messages = {name: Node("", "", (), "", found.attrs).attr(name) for name in found.attrs}
-    blocks = [
-        Block("", tuple(lines)),
-        *block("inputs", _argument_lines(subject, found, True)),
-        *block("outputs", _argument_lines(subject, found, False)),
-        *block(
-            "captures", (fact("variable", variable.name, VariableSubject(owner, variable)) for variable in captured)
-        ),
-        *block("attributes", attr_lines(attr_messages, owner.path)),
-        *block("notes", [Line("", text.visible(sentence)) for sentence in found.damage]),
-    ]
-    return Detail(text.label(subject.name), "Function", tuple(blocks))
-
-
-def _argument_lines(subject: FunctionSubject, found: Function, is_input: bool) -> Iterable[Line]:
-    for argument in found.inputs if is_input else found.outputs:
-        target = ArgumentSubject(subject.meta_graph, subject.name, argument, is_input)
-        dtype = dtypes.name(argument.dtype) if argument.dtype else "(the caller's dtype)"
-        yield Line(text.label(argument.name), tensor_text(dtype, argument.shape, argument.shape_stored), target)
-
-
-def argument(subject: ArgumentSubject, cancel: Cancel) -> Detail:
-    """An argument of a function: what uses it, or what it returns."""
-    owner, found = subject.meta_graph, subject.argument
-    lines = [
-        fact("dtype", dtypes.name(found.dtype) if found.dtype else "(the caller decides)"),
-        Line("shape", format_shape(found.shape) if found.shape_stored else "not stored"),
-        fact("function", subject.function, FunctionSubject(owner, subject.function)),
-    ]
-    body = owner.functions.get(subject.function)
-    blocks: list[Block] = []
-    if body is not None and subject.is_input:
-        ids = owner.joins.arguments.get((subject.function, found.name), frozenset())
-        variables = (variable for variable in owner.variables if variable.object_id in ids and ids)
-        lines += [fact("variable", variable.name, VariableSubject(owner, variable)) for variable in variables]
-        uses = body.graph.argument_consumers(found.name, cancel)
-        blocks = block("used by", _use_lines(owner, body.graph, subject.function, uses))
-    elif body is not None and found.returns is not None:
-        producer = body.graph.resolve(found.returns).producer
-        target = None if producer is None else NodeSubject(owner, body.graph, subject.function, producer)
-        lines.append(fact("returns", found.returns, target))
-    kind = "Function input" if subject.is_input else "Function output"
-    return Detail(text.label(found.name), kind, (Block("", tuple(lines)), *blocks))
-
-
 # -- variables, assets --
 
 
@@ -351,16 +178,16 @@ def variable(subject: VariableSubject, cancel: Cancel) -> Detail:
         lines.append(fact("key", "none: the checkpoint holds no value for it"))
     else:
         lines.append(fact("key", found.key, KeySubject(owner.checkpoint, found.key, owner)))
-    blocks = [*_stored(owner, found), *_slots(owner, found)]
+    blocks = [*_stored(owner, found, cancel), *_slots(owner, found)]
     blocks += block("captured by", (fact("function", name, FunctionSubject(owner, name)) for name in found.functions))
     return Detail(text.label(found.name), "Variable", (Block("", tuple(lines)), *blocks))
 
 
-def _stored(owner: MetaGraph, found: Variable) -> list[Block]:
+def _stored(owner: MetaGraph, found: Variable, cancel: Cancel) -> list[Block]:
     if owner.checkpoint is None or found.key is None:
         return []
     try:
-        return stored_blocks(owner.checkpoint, found.key)
+        return stored_blocks(owner.checkpoint, found.key, cancel)
     except ModelError as error:
         return [Block("value", (Line("", text.visible(str(error))),))]
 
@@ -408,10 +235,6 @@ DESCRIBERS: dict[type, Callable[[Any, Cancel], Detail]] = {
     MetaGraphSubject: meta_graph,
     SignatureSubject: signature,
     TensorInfoSubject: tensor_of_signature,
-    NodeSubject: node,
-    OpSubject: op,
-    FunctionSubject: function,
-    ArgumentSubject: argument,
     VariableSubject: variable,
     AssetSubject: asset,
 }

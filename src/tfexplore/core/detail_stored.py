@@ -10,6 +10,7 @@ from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint, checkpoint_info
 from tfexplore.core.detail import Block, Detail, Line, block, fact
 from tfexplore.core.detail_files import keras_lines
+from tfexplore.core.detail_values import statistics_block
 from tfexplore.core.items import Cancel
 from tfexplore.core.shapes import format_shape
 from tfexplore.core.slots import named_slots, slots, value_key
@@ -26,6 +27,7 @@ from tfexplore.core.subjects import (
     VariableSubject,
 )
 from tfexplore.core.summary import summary, timestamp
+from tfexplore.core.tensor_source import KeySource
 from tfexplore.core.values import format_rows
 from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats import dtypes
@@ -116,7 +118,7 @@ def key(subject: KeySubject, cancel: Cancel) -> Detail:
         lines.append(fact("object", objects.path(node_id), ObjectSubject(objects, node_id, checkpoint=checkpoint)))
     blocks = (
         Block("", tuple(lines)),
-        *stored_blocks(checkpoint, subject.key),
+        *stored_blocks(checkpoint, subject.key, cancel),
         *slot_blocks(checkpoint, subject.key, subject.meta_graph),
     )
     return Detail(text.label(subject.key), "Checkpoint key", blocks)
@@ -155,8 +157,8 @@ def slot_blocks(checkpoint: Checkpoint, key: str, meta_graph: MetaGraph | None) 
     return block("slot variables", lines)
 
 
-def stored_blocks(checkpoint: Checkpoint, name: str) -> list[Block]:
-    """Where a key's value lies, and a corner of it with the state of its checksum.
+def stored_blocks(checkpoint: Checkpoint, name: str, cancel: Cancel) -> list[Block]:
+    """Where a key's value lies, its statistics, and a corner of it with the state of its checksum.
 
     Raises:
         CorruptError: the key's entry is damaged.
@@ -171,7 +173,9 @@ def stored_blocks(checkpoint: Checkpoint, name: str) -> list[Block]:
         )
         for spec, shard, offset, nbytes in stored.parts
     )  # fmt: skip
-    return [*block("on disk", places, len(stored.parts)), _value_block(checkpoint, name)]
+    value = _value_block(checkpoint, name)  # first: it says where the files are others by now
+    statistics = statistics_block(KeySource(checkpoint, name), cancel)
+    return [*block("on disk", places, len(stored.parts)), *statistics, value]
 
 
 def _value_block(checkpoint: Checkpoint, name: str) -> Block:

@@ -10,7 +10,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -43,6 +43,7 @@ class Tensor:
         node: position of the producer in its graph; None for an argument.
         shape: None where the rank is unknown; see `shape_stored`.
         shape_stored: whether the file says anything about the shape.
+        inferred: whether the shape is what the runtime inferred, where nothing is stored.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Tensor:
     dtype: int
     shape: Shape
     shape_stored: bool
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Graph:
 
     Attributes:
         damaged: positions of the nodes whose bytes are no NodeDef; None before `load`.
+        inferred: the shapes of nodes' outputs as the runtime inferred them, by node name; empty before it was asked.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Graph:
         self._recent: dict[int, _Producer] = {}
         self._settled: dict[str, int | None] = {}
         self.damaged: list[int] | None = None
+        self.inferred: Mapping[str, Sequence[Shape]] = {}
 
     def __len__(self) -> int:
         return len(self._raw)
@@ -243,7 +247,10 @@ class Graph:
     ) -> Tensor:
         shape, known = stored[number] if number < len(stored) else (None, False)
         full = f"{node.name}:{arg}:{index}" if self.is_function else None
-        return Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known)
+        told = () if known else self.inferred.get(node.name, ())
+        inferred = number < len(told)
+        shape = told[number] if inferred else shape
+        return Tensor(f"{node.name}:{number}", node.op, full, position, dtype, shape, known, inferred)
 
     def output(self, position: int, number: int) -> Tensor:
         """One output of a node, found by arithmetic; of dtype 0 where nothing tells what it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,11 +65,18 @@ class Listed:
     Args:
         find: finds the references, once.
         make: makes one reference into an item.
+        place: the place of the reference that a name leads to or through; None where none does.
     """
 
-    def __init__(self, find: Callable[[Cancel], Sequence[Any]], make: Callable[[Any], Item]) -> None:
+    def __init__(
+        self,
+        find: Callable[[Cancel], Sequence[Any]],
+        make: Callable[[Any], Item],
+        place: Callable[[Sequence[Any], str], int | None] | None = None,
+    ) -> None:
         self._find = find
         self._make = make
+        self._place = place
         self._found: Sequence[Any] | None = None
         self._lock = threading.Lock()
 
@@ -84,6 +92,12 @@ class Listed:
         self.load(cancel)
         assert self._found is not None
         return [self._make(found) for found in self._found[start:stop]]
+
+    def place_of(self, name: str, cancel: Cancel = None) -> int | None:
+        """See the function of that name."""
+        self.load(cancel)
+        assert self._found is not None
+        return self._place(self._found, name) if self._place is not None else None
 
 
 class Deferred:
@@ -111,6 +125,20 @@ class Deferred:
     def page(self, start: int, stop: int, cancel: Cancel = None) -> list[Item]:
         """See `Children`."""
         return self._children(cancel).page(start, stop, cancel)
+
+    def place_of(self, name: str, cancel: Cancel = None) -> int | None:
+        """See the function of that name."""
+        return place_of(self._children(cancel), name, cancel)
+
+
+def place_of(children: Children, name: str, cancel: Cancel = None) -> int | None:
+    """The place of the child that is called so, or below which it is found; None where nothing tells.
+
+    Raises:
+        ModelError: they cannot be read.
+        Cancelled: `cancel` was set.
+    """
+    return children.place_of(name, cancel) if isinstance(children, Listed | Deferred) else None
 
 
 def fixed(items: Sequence[Item]) -> Children:
@@ -157,7 +185,16 @@ class Scoped:
         return self._children(0, len(self._names), 0)
 
     def _children(self, lo: int, hi: int, depth: int) -> Children:
-        return Listed(lambda cancel: self._rows(lo, hi, depth), self._item)
+        return Listed(lambda cancel: self._rows(lo, hi, depth), self._item, self._place)
+
+    def _place(self, rows: Sequence[tuple[scopes.ScopeEntry, int | None]], name: str) -> int | None:
+        position = bisect_left(self._names, name)
+        if position == len(self._names) or self._names[position] != name:
+            return None
+        for place, (entry, leaf) in enumerate(rows):
+            if leaf == position or (position in entry.below and leaf in (None, entry.lo)):
+                return place
+        return None
 
     def _rows(self, lo: int, hi: int, depth: int) -> list[tuple[scopes.ScopeEntry, int | None]]:
         rows: list[tuple[scopes.ScopeEntry, int | None]] = []

@@ -82,7 +82,7 @@ class MetaGraph:
         self.is_broken = is_broken
         self._message = message
         self._graph_def = message.graph_def if graph_def is None else graph_def
-        self._folder = folder
+        self.folder = folder
         self.path = path
         self.checkpoint = checkpoint
 
@@ -209,7 +209,7 @@ class MetaGraph:
     @cached_property
     def sidecars(self) -> Sidecars:
         """What lies beside `saved_model.pb`."""
-        return Sidecars(self._folder, self._message.graph_def.debug_info, path=self.path)
+        return Sidecars(self.folder, self._message.graph_def.debug_info, path=self.path)
 
     @cached_property
     def joins(self) -> Joins:
@@ -291,7 +291,7 @@ class MetaGraph:
         for definition in self._message.asset_file_def:
             name = text.decode(definition.filename)
             tensor = tensor_info("", definition.tensor_info).tensor
-            path = asset_path(self._folder, name) if self._folder is not None else None
+            path = asset_path(self.folder, name) if self.folder is not None else None
             found.append(Asset(name, tensor or None, path, _file_size(path)))
         if found or "saved_model_assets" not in self.collections:
             return tuple(found)
@@ -312,7 +312,7 @@ class MetaGraph:
             except CorruptError:
                 continue
             name = text.decode(definition.filename)
-            path = asset_path(self._folder, name) if self._folder is not None else None
+            path = asset_path(self.folder, name) if self.folder is not None else None
             found.append(Asset(name, text.decode(definition.tensor_info.name) or None, path, _file_size(path)))
         return found
 

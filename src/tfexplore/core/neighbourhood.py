@@ -17,19 +17,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfexplore.core import text
-from tfexplore.core.shapes import format_shape
+from tfexplore.core.detail import shape_text
 from tfexplore.formats import dtypes
 
 if TYPE_CHECKING:
     import threading
 
     from tfexplore.core.graph import Graph, Tensor
+    from tfexplore.formats.graph_def import Node
 
 MIN_WIDTH = 24
 # From so many cells on the edges lie beside the node.
 WIDE = 96
 # Edges of each side that are drawn before the rest is counted.
 MAX_EDGES = 12
+# Edges beyond each neighbour.
+MAX_FURTHER = 4
 _MAX_EDGE = 28
 _MAX_BOX = 36
 _ROOM_FOR_OP = 32
@@ -44,6 +47,8 @@ class Edge(NamedTuple):
         name, op: of that node, as stored; the op is empty where there is none.
         carries: what flows along it, visible: dtype and shape.
         argument: whether the other end is an argument of the function.
+        further: the edges beyond the node at the other end, on the same side; see `grown`.
+        more: how many of those were left out.
     """
 
     node: int | None
@@ -51,6 +56,8 @@ class Edge(NamedTuple):
     op: str
     carries: str
     argument: bool = False
+    further: tuple[Edge, ...] = ()
+    more: int = 0
 
 
 class Neighbours(NamedTuple):
@@ -71,11 +78,15 @@ class Row(NamedTuple):
     Attributes:
         text: visible, at most as wide as was asked for.
         left, right: the edges that end in this line, as numbers in `producers` and `consumers`.
+        further: which of the edges beyond that one it is; None for the edge itself.
+        box: the cells that the box takes, from and to; None where the whole line is one edge's, or no box is beside.
     """
 
     text: str
     left: int | None = None
     right: int | None = None
+    further: int | None = None
+    box: tuple[int, int] | None = None
 
 
 def neighbours(
@@ -88,8 +99,14 @@ def neighbours(
         Cancelled: `cancel` was set.
     """
     graph.load(cancel)
-    graph.load_edges(cancel, of=position)
     node = graph.node(position)
+    producers, more_producers = _producers(graph, node, limit, cancel)
+    consumers, more_consumers = _consumers(graph, position, limit, cancel)
+    return Neighbours(position, node.name, node.op, producers, consumers, more_producers, more_consumers)
+
+
+def _producers(graph: Graph, node: Node, limit: int, cancel: threading.Event | None) -> tuple[tuple[Edge, ...], int]:
+    """The edges that go in, and how many more there are."""
     producers = []
     for found in graph.inputs(node, limit, cancel):
         carries = _CONTROL if found.control else _carries(found.tensor)
@@ -98,26 +115,46 @@ def neighbours(
         else:
             name, op = found.name.removeprefix("^"), ""
         producers.append(Edge(found.producer, name, op, carries, found.argument))
+    return tuple(producers), len(node.inputs) - len(producers)
+
+
+def _consumers(graph: Graph, position: int, limit: int, cancel: threading.Event | None) -> tuple[tuple[Edge, ...], int]:
+    """The edges that go out, likewise."""
+    graph.load_edges(cancel, of=position)
     consumers = []
     for use in graph.consumers(position, limit):
         carries = _CONTROL if use.control else _carries(graph.resolve(use.name).tensor)
         consumers.append(Edge(use.node, graph.names[use.node], graph.ops[use.node], carries))
-    return Neighbours(
-        position,
-        node.name,
-        node.op,
-        tuple(producers),
-        tuple(consumers),
-        len(node.inputs) - len(producers),
-        graph.num_consumers(position) - len(consumers),
+    return tuple(consumers), graph.num_consumers(position) - len(consumers)
+
+
+def grown(graph: Graph, found: Neighbours, cancel: threading.Event | None = None) -> Neighbours:
+    """The same with what lies beyond each neighbour: the producers of its producers, the consumers of its consumers.
+
+    Raises:
+        Cancelled: `cancel` was set.
+    """
+
+    def beyond(edge: Edge, producers: bool) -> Edge:
+        node = graph.readable_node(edge.node) if edge.node is not None else None
+        if node is None or edge.node is None:
+            return edge
+        if producers:
+            further, more = _producers(graph, node, MAX_FURTHER, cancel)
+        else:
+            further, more = _consumers(graph, edge.node, MAX_FURTHER, cancel)
+        return edge._replace(further=further, more=more)
+
+    return found._replace(
+        producers=tuple(beyond(edge, True) for edge in found.producers),
+        consumers=tuple(beyond(edge, False) for edge in found.consumers),
     )
 
 
 def _carries(tensor: Tensor | None) -> str:
     if tensor is None:
         return "not known"
-    shape = format_shape(tensor.shape) if tensor.shape_stored else "not stored"
-    return f"{dtypes.name(tensor.dtype)} {shape}"
+    return f"{dtypes.name(tensor.dtype)} {shape_text(tensor)}"
 
 
 def picture(found: Neighbours, width: int, *, ascii_only: bool = False) -> list[Row]:
@@ -136,17 +173,74 @@ def _stacked(found: Neighbours, width: int) -> list[Row]:
     for number, (line, edge) in enumerate(inputs):
         mark = " " if not found.producers else "┌" if not number else "├"
         rows.append(Row(f" {mark}{line}", left=edge))
-    box = _box(found, width)
-    if found.producers:
-        box[0] = f"{box[0][0]}┴{box[0][2:]}"
-    if found.consumers:
-        box[-1] = f"{box[-1][0]}┬{box[-1][2:]}"
-    rows += [Row(line) for line in box]
+    rows += _joined_box(found, width)
     outputs = _lines(found.consumers, found.more_consumers, width, "nobody takes it")
     for number, (line, edge) in enumerate(outputs):
         mark = " " if not found.consumers else "└" if number == len(outputs) - 1 else "├"
         rows.append(Row(f" {mark}{line}", right=edge))
     return rows
+
+
+def picture_of_two(found: Neighbours, width: int, *, ascii_only: bool = False) -> list[Row]:
+    """The picture with two levels of each side, one edge a line: what is further away stands further in.
+
+    Args:
+        found: as `grown` gives it.
+    """
+    width = max(width, MIN_WIDTH)
+    rows: list[Row] = []
+    for number, edge in enumerate(found.producers):
+        trunk = " " if not number else "│"
+        beyond = [Row(f" {trunk} {line}", left=number, further=at) for at, line in _further(edge, width, "┌", "├")]
+        mark = "┌" if not number else "├"
+        rows += beyond
+        rows.append(Row(f" {mark}─{'┴' if beyond else '─'} {_whole(edge, width)}", left=number))
+    if found.more_producers:
+        rows.append(Row(f" ├── … {found.more_producers:,} more"))
+    if not found.producers:
+        rows.append(Row("  nothing goes in"))
+    rows += _joined_box(found, width)
+    last = len(found.consumers) - 1
+    for number, edge in enumerate(found.consumers):
+        at_end = number == last and not found.more_consumers
+        lines = [*_further(edge, width, "├", "└")]
+        rows.append(Row(f" {'└' if at_end else '├'}─{'┬' if lines else '─'} {_whole(edge, width)}", right=number))
+        trunk = " " if at_end else "│"
+        rows += [Row(f" {trunk} {line}", right=number, further=at) for at, line in lines]
+    if found.more_consumers:
+        rows.append(Row(f" └── … {found.more_consumers:,} more"))
+    if not found.consumers:
+        rows.append(Row("  nobody takes it"))
+    return [row._replace(text=row.text.translate(_ASCII)) for row in rows] if ascii_only else rows
+
+
+def _further(edge: Edge, width: int, first: str, last: str) -> list[tuple[int | None, str]]:
+    """The lines of the edges beyond an edge; the first of a producer's has a corner, the last of a consumer's."""
+    found: list[tuple[int | None, str]] = [(at, f"─ {_whole(one, width - 2)}") for at, one in enumerate(edge.further)]
+    if edge.more > 0:
+        found.append((None, f"─ … {edge.more:,} more"))
+    marks = ["├"] * len(found)
+    if found and first == "┌":
+        marks[0] = first
+    elif found:
+        marks[-1] = last
+    return [(at, mark + line) for mark, (at, line) in zip(marks, found, strict=True)]
+
+
+def _whole(edge: Edge, width: int) -> str:
+    """What flows along an edge and the node at its other end."""
+    flows = text.shorten(edge.carries, min(_MAX_EDGE, max(8, width // 3)))
+    line = _line(edge) * 2
+    return f"{flows} {line} {_end(edge, width - text.width(flows) - 9)}"
+
+
+def _joined_box(found: Neighbours, width: int) -> list[Row]:
+    box = _box(found, width)
+    if found.producers:
+        box[0] = f"{box[0][0]}┴{box[0][2:]}"
+    if found.consumers:
+        box[-1] = f"{box[-1][0]}┬{box[-1][2:]}"
+    return [Row(line) for line in box]
 
 
 def _lines(edges: Sequence[Edge], more: int, width: int, nothing: str) -> list[tuple[str, int | None]]:
@@ -184,7 +278,7 @@ def _beside(found: Neighbours, width: int) -> list[Row]:
         joint_left = _joint(line, tops[0], len(found.producers), middle, left=True)
         joint_right = _joint(line, tops[2], len(found.consumers), middle, left=False)
         whole = f"{before}{joint_left}{inside}{joint_right}{after}".rstrip()
-        rows.append(Row(whole, number_left, number_right))
+        rows.append(Row(whole, number_left, number_right, box=(side + 2, side + 2 + box_width)))
     return rows
 
 

@@ -219,6 +219,13 @@ class ObjectGraph:
 
         None where no way leads there, or only one of over 512 attributes.
         """
+        steps = self.steps(node_id)
+        if steps is None:
+            return None
+        return ".".join(steps) if steps else ROOT
+
+    def steps(self, node_id: int) -> list[str] | None:
+        """The attributes of `path`; none for the root."""
         parents = self._breadth_first[0]
         parts: list[str] = []
         while node_id:
@@ -229,7 +236,7 @@ class ObjectGraph:
             parts.append(name)
             if len(parts) > _MAX_PATH:
                 return None
-        return ".".join(reversed(parts)) if parts else ROOT
+        return parts[::-1]
 
 
 def _kind(message: Any) -> tuple[str, str]:

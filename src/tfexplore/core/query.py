@@ -7,6 +7,7 @@
     dtype:float32           the dtype of an output, likewise
     shape:[?,3]  shape:*,128  the shape: `?` is an unknown dimension, `*` any, `...` any number of them
     attr:padding=SAME  attr:padding   an attribute with that value; one whose name begins so
+    Conv2D > BiasAdd > Relu the last of these ops, where it takes what the one before it puts out, and so on
 
 All of it must hold. What is not finished (`op:`, `shape:[?,`) narrows as far as it goes: people search as they type.
 """
@@ -32,6 +33,7 @@ _TOKEN = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|\S)+')
 _FILTERS = ("op", "dtype", "shape", "attr")
 _MAX_DIGITS = 19
 _ANY, _REST = "*", "..."
+_THEN = ">"
 
 
 class Word(NamedTuple):
@@ -127,10 +129,15 @@ class Facts(NamedTuple):
     op: str | None = None
     values: Callable[[], Iterable[Value]] | None = None
     node: Callable[[], Node] | None = None
+    follows: Callable[[Sequence[Like]], bool] | None = None
 
 
 class Query(NamedTuple):
-    """What is looked for; everything in it must hold."""
+    """What is looked for; everything in it must hold.
+
+    Attributes:
+        before: the ops along edges that lead to a node, the nearest first.
+    """
 
     words: tuple[Word, ...] = ()
     patterns: tuple[Pattern, ...] = ()
@@ -138,6 +145,7 @@ class Query(NamedTuple):
     dtypes: tuple[Like, ...] = ()
     shapes: tuple[Dims, ...] = ()
     attrs: tuple[AttrFilter, ...] = ()
+    before: tuple[Like, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -190,12 +198,13 @@ class Query(NamedTuple):
             return False
         if self.asks_values and not self._accepts_values(facts):
             return False
-        if not self.attrs:
-            return True
-        if facts.node is None:
-            return False
-        node = facts.node()
-        return all(wanted.accepts(node) for wanted in self.attrs)
+        if self.attrs:
+            if facts.node is None:
+                return False
+            node = facts.node()
+            if not all(wanted.accepts(node) for wanted in self.attrs):
+                return False
+        return not self.before or (facts.follows is not None and facts.follows(self.before))
 
     def _accepts_values(self, facts: Facts) -> bool:
         if facts.values is None:
@@ -218,7 +227,8 @@ def parse(query: str) -> Query:
     words: list[Word] = []
     patterns: list[Pattern] = []
     found: dict[str, list[str]] = {name: [] for name in _FILTERS}
-    for token in _TOKEN.findall(query):
+    tokens, chain = _take_chain(_TOKEN.findall(query))
+    for token in tokens:
         name, colon, rest = token.partition(":")
         if colon and name in found:
             if rest:
@@ -235,11 +245,23 @@ def parse(query: str) -> Query:
     return Query(
         tuple(words),
         tuple(patterns),
-        tuple(map(_like, found["op"])),
+        tuple(map(_like, [*found["op"], *chain[-1:]])),
         tuple(map(_like, found["dtype"])),
         tuple(map(_dims, found["shape"])),
         tuple(map(_attr, found["attr"])),
+        tuple(map(_like, reversed(chain[:-1]))),
     )
+
+
+def _take_chain(tokens: list[str]) -> tuple[list[str], list[str]]:
+    """The tokens without those of `A > B > C`, and the ops of that; one that is not finished ends earlier."""
+    places = [place for place, token in enumerate(tokens) if token == _THEN]
+    if not places:
+        return tokens, []
+    taken = {place + step for place in places for step in (-1, 0, 1)}
+    ops = [tokens[place].removeprefix("op:") for place in sorted(taken) if 0 <= place < len(tokens)]
+    rest = [token for place, token in enumerate(tokens) if place not in taken]
+    return rest, [op for op in ops if op and op != _THEN]
 
 
 def has_capital(word: str) -> bool:

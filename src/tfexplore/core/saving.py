@@ -6,11 +6,16 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 from tfexplore.core.outputs import Output
 from tfexplore.core.values import to_plain
 from tfexplore.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _PLAIN = re.compile(r"[^\w.-]+")
 _MAX_STEM = 100  # bytes
@@ -84,16 +89,29 @@ def _write(output: Output, path: str) -> None:
     import numpy as np
 
     array = output.array
+    with replacing(path) as file:
+        if array.dtype.kind == "O":
+            file.write(json.dumps(_json(to_plain(array)), ensure_ascii=True).encode("ascii"))
+        else:
+            np.save(file, np.asarray(array.astype(storable(array.dtype), copy=False)), allow_pickle=False)
+
+
+def storable(dtype: np.dtype) -> np.dtype:
+    """The type in which NumPy stores such numbers: bfloat16 and float8 as float32, int4 as int8 or uint8."""
+    import numpy as np
+
+    if dtype.isbuiltin != 2:  # 2: of ml_dtypes
+        return dtype
+    return np.dtype("float32" if "float" in dtype.name else "uint8" if "uint" in dtype.name else "int8")
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[IO[bytes]]:
+    """A file under another name, that takes the name `path` when it is whole and synced; else it is taken away."""
     handle, scratch = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".tfexplore-")
     try:
         with os.fdopen(handle, "wb") as file:
-            if array.dtype.kind == "O":
-                file.write(json.dumps(_json(to_plain(array)), ensure_ascii=True).encode("ascii"))
-            else:
-                if array.dtype.isbuiltin == 2:  # of ml_dtypes
-                    name = array.dtype.name
-                    array = array.astype("float32" if "float" in name else "uint8" if "uint" in name else "int8")
-                np.save(file, np.asarray(array), allow_pickle=False)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(scratch, 0o666 & ~_umask())

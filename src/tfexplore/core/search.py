@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tfexplore.core.natural import natural_key
 from tfexplore.core.pattern import joined
-from tfexplore.core.query import Facts, Query, Value
+from tfexplore.core.query import Facts, Like, Query, Value
 from tfexplore.errors import ModelError, UsageError
 from tfexplore.formats.table import check_cancel
 
@@ -40,6 +40,8 @@ _BATCH = 4096
 _MAX_CHARACTERS = 4 << 20
 _MAX_HITS = 1000
 _SECONDS = 0.05
+# Producers that are followed from level to level of `A > B > C`.
+_MAX_LEVEL = 1000
 _VALUE_SUFFIX = "/.attributes/variable_value"
 
 
@@ -316,7 +318,29 @@ def node_facts(graph: Graph, position: int, number: int | None = None) -> Facts:
         outputs = graph.outputs(position) if number is None else [graph.output(position, number)]
         return [Value(tensor.dtype, tensor.shape, tensor.shape_stored) for tensor in outputs]
 
-    return Facts(graph.ops[position], values, lambda: graph.node_or_blank(position))
+    def follows(ops: Sequence[Like]) -> bool:
+        return _follows(graph, position, ops)
+
+    return Facts(graph.ops[position], values, lambda: graph.node_or_blank(position), follows)
+
+
+def _follows(graph: Graph, position: int, ops: Sequence[Like]) -> bool:
+    """Whether edges lead to a node from nodes of these ops, the nearest first."""
+    level = {position}
+    for like in ops:
+        before: set[int] = set()
+        for at in level:
+            for name in graph.node_or_blank(at).inputs:
+                found = graph.resolve(name) if not name.startswith("^") else None
+                producer = found.producer if found is not None else None
+                if producer is not None and like.accepts(graph.ops[producer]):
+                    before.add(producer)
+            if len(before) > _MAX_LEVEL:
+                break
+        level = before
+        if not level:
+            return False
+    return True
 
 
 def _graph_sources(

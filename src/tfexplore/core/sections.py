@@ -265,7 +265,7 @@ def _tensors(meta_graph: MetaGraph, options: Options) -> Section:
 def _sorted_tensors(graph: Graph, options: Options) -> Iterator[Tensor]:
     from tfexplore.core import orders
 
-    index = orders.TensorIndex(graph, orders.nodes_by_name(graph), options.cancel)
+    index = orders.TensorIndex(graph, orders.by_name(graph.names, options.cancel), options.cancel)
     numbers = range(len(index)) if options.sort == orders.NAME else index.by_size(options.cancel)
     return map(index.tensor, numbers)
 

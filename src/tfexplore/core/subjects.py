@@ -90,6 +90,17 @@ class NodeSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorSubject:
+    """Output `number` of a node of the main graph, or of the function named."""
+
+    meta_graph: MetaGraph
+    graph: Graph
+    function: str | None
+    position: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpSubject:
     """All nodes of one op type in the main graph, or in the function named."""
 
@@ -115,6 +126,26 @@ class FunctionSubject:
 
     meta_graph: MetaGraph
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestSubject:
+    """What a block of a subject's details left out: its lines from number `start` on."""
+
+    of: NodeSubject | OpSubject | FunctionSubject | ArgumentSubject
+    block: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathSubject:
+    """The shortest way along edges between two nodes of the main graph, or of the function named."""
+
+    meta_graph: MetaGraph
+    graph: Graph
+    function: str | None
+    first: int
+    second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +249,12 @@ Subject = (
     | ScopeSubject
     | VariableSubject
     | NodeSubject
+    | TensorSubject
     | OpSubject
     | ArgumentSubject
     | FunctionSubject
+    | RestSubject
+    | PathSubject
     | ObjectSubject
     | AssetSubject
     | FileSubject

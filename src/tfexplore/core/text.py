@@ -7,11 +7,15 @@ control characters, no bidi or zero-width characters and no markup meaning of it
 
 from __future__ import annotations
 
+import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+_LONG = {escape: character for character, escape in _SHORT.items()}
+_ESCAPES = re.compile(r"\\(?:[nrt\\]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 ELLIPSIS = "…"
 
 
@@ -53,6 +57,21 @@ def visible(name: str) -> str:
     return "".join(
         character if character != "\\" and character.isprintable() else _escape(character) for character in name
     )
+
+
+def stored(shown: str) -> str:
+    """The name that `visible` shows so; what is no escape of its stands for itself."""
+    return _ESCAPES.sub(_unescape, shown) if "\\" in shown else shown
+
+
+def _unescape(found: re.Match[str]) -> str:
+    escape = found[0]
+    if escape in _LONG:
+        return _LONG[escape]
+    code = int(escape[2:], 16)
+    if escape[1] == "x" and code >= 0x80:  # a byte that is not UTF-8
+        code += 0xDC00
+    return chr(code) if code <= sys.maxunicode else escape
 
 
 def label(name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tfexplore.core import text
 from tfexplore.core.checkpoint import Checkpoint
@@ -32,7 +33,7 @@ from tfexplore.core.subjects import (
 )
 from tfexplore.core.summary import notes, object_graph_notes
 from tfexplore.core.tree_files import NOTES, checkpoint_notes_item, files_item, note_item, notes_item, own_folders
-from tfexplore.errors import ModelError
+from tfexplore.errors import ModelError, NotFoundError
 
 # Sizes of scopes want every entry decoded, a microsecond each: with more keys than this only their numbers are shown.
 _SIZED_KEYS = 200_000
@@ -145,7 +146,11 @@ def _signatures(meta_graph: MetaGraph) -> Item:
         else _nothing(
             meta_graph, "signatures", "No signature: the model was saved without one, so nothing can be called by name."
         ),
-        Listed(lambda _: meta_graph.signatures, lambda signature: _signature(meta_graph, signature)),
+        Listed(
+            lambda _: meta_graph.signatures,
+            lambda signature: _signature(meta_graph, signature),
+            lambda found, name: _place_in_names([signature.name for signature in found], name),
+        ),
     )
 
 
@@ -237,8 +242,16 @@ def _functions(meta_graph: MetaGraph) -> Item:
         len(functions),
         f"{text.plural(len(functions), 'function')} with {text.plural(functions.num_nodes, 'node')} in all.",
         _nothing(meta_graph, "functions", "No functions in this graph."),
-        Listed(lambda _: sorted(functions.names, key=natural_key), lambda name: _function(meta_graph, name)),
+        Listed(
+            lambda _: sorted(functions.names, key=natural_key),
+            lambda name: _function(meta_graph, name),
+            _place_in_names,
+        ),
     )
+
+
+def _place_in_names(names: Sequence[str], name: str) -> int | None:
+    return names.index(name) if name in names else None
 
 
 def _function(meta_graph: MetaGraph, name: str) -> Item:
@@ -252,8 +265,22 @@ def _function(meta_graph: MetaGraph, name: str) -> Item:
 
 
 def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Children:
+    return fixed(_function_items(meta_graph, name))
+
+
+def function_items(meta_graph: MetaGraph, name: str) -> list[Item]:
+    """The first level of the tree of a function that was entered: itself, its arguments, its body.
+
+    Raises:
+        NotFoundError: there is no such function.
+    """
+    return [replace(_function(meta_graph, name), children=None), *_function_items(meta_graph, name)]
+
+
+def _function_items(meta_graph: MetaGraph, name: str) -> list[Item]:
     function = meta_graph.functions.get(name)
-    assert function is not None
+    if function is None:
+        raise NotFoundError(f"there is no function {text.label(name)}", path=meta_graph.path)
     rows = [
         Item(
             "input" if is_input else "output",
@@ -273,7 +300,7 @@ def _function_children(meta_graph: MetaGraph, name: str, cancel: Cancel) -> Chil
         "The function's body is empty: it returns its arguments.",
         Deferred(lambda cancel: nodes_by_scope(meta_graph, function.graph, name, cancel)),
     )
-    return fixed([*rows, body])
+    return [*rows, body]
 
 
 # -- objects --

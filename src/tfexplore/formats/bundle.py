@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tfexplore.errors import CorruptError, ModelError, NotFoundError, UnsupportedError
@@ -22,7 +22,7 @@ from tfexplore.formats.ordered_code import WHOLE, encode_slice_key
 from tfexplore.formats.proto import DecodeError, lean
 
 if TYPE_CHECKING:
-    from tfexplore.formats.bundle_values import Checksum, TensorValue
+    from tfexplore.formats.bundle_values import Array, Checksum, TensorValue
 
 __all__ = ["Bundle", "BundleEntry", "TensorSlice"]
 
@@ -373,6 +373,29 @@ class Bundle:
         from tfexplore.formats import bundle_values
 
         return bundle_values.checksum(self, entry, cancel, progress)
+
+    def stream(
+        self,
+        entry: BundleEntry,
+        cancel: threading.Event | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        room: Callable[[int], Array] | None = None,
+    ) -> Generator[Array, None, Checksum]:
+        """All values of a tensor in flat pieces of at most 8 MiB, in C order; returns what its checksum says.
+
+        Only a single string of more bytes makes a larger piece. Variants come in one.
+
+        Args:
+            progress: called with the bytes done and the bytes in all.
+            room: gives memory (uint8) for so many bytes of a piece of numbers, called in the thread that takes it; what
+                it gave before may be written over.
+
+        Raises:
+            As `read`, without a limit.
+        """
+        from tfexplore.formats import bundle_stream
+
+        return bundle_stream.stream(self, entry, cancel, progress, room)
 
     def replaced(self) -> bool:
         """Whether the files under these names are no longer those that were opened, or were written to since."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -32,6 +32,7 @@ Advance = Callable[[int], None]
 OBJECT_COST = 48
 _PIECE = 4 << 20
 _LENGTHS_PIECE = 1 << 20
+_MOST_STRINGS = 1 << 15
 _U32_MAX = 0xFFFFFFFF
 _CHECKSUM_SIZE = 4
 
@@ -164,6 +165,30 @@ def read_strings(
         crc = stream_crc(file, start, size, layout.crc, advance)
         array = _object_array([])
     return array, layout.good and mask(crc) == entry.crc32c
+
+
+def stream_strings(
+    file: RandomAccessFile, entry: BundleEntry, big_endian: bool, advance: Advance
+) -> Generator[Array, None, bool]:
+    """All strings of a tensor, some at a time, in flat object arrays of `bytes`; whether the checksums match.
+
+    Raises:
+        CorruptError: the lengths cannot be right.
+    """
+    layout = _read_layout(file, entry, big_endian, advance)
+    advance(_CHECKSUM_SIZE)
+    crc, first, count = layout.crc, 0, entry.elements
+    while first < count:
+        start = int(layout.ends[first])
+        last = int(np.searchsorted(layout.ends, start + _PIECE, "right")) - 1
+        last = min(max(last, first + 1), first + _MOST_STRINGS, count)
+        ends = layout.ends[first : last + 1].tolist()
+        data = file.pread(start, ends[-1] - start)
+        crc = crc32c(data, crc)
+        advance(len(data))
+        yield _object_array([data[a - start : b - start] for a, b in pairwise(ends)])
+        first = last
+    return layout.good and mask(crc) == entry.crc32c
 
 
 def read_string_box(

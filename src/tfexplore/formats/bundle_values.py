@@ -146,7 +146,7 @@ def checksum(
 
     good = True
     for part in stored:
-        file = _locate(bundle, part)
+        file = locate(bundle, part)
         base = dtypes.base(part.dtype)
         if base == dtypes.STRING:
             good &= bundle_strings.read_strings(file, part, bundle.big_endian, advance, keep=False)[1]
@@ -225,7 +225,7 @@ def _check_limit(bundle: Bundle, entry: BundleEntry, box: Box, limit: int | None
     check_limit(entry, size, limit, bundle.prefix)
 
 
-def _locate(bundle: Bundle, entry: BundleEntry) -> RandomAccessFile:
+def locate(bundle: Bundle, entry: BundleEntry) -> RandomAccessFile:
     """The shard with the values of `entry`, which lie within it."""
     file = bundle.shard(entry.shard)
     if entry.offset + entry.size > file.size:
@@ -244,7 +244,7 @@ def _read_box(
     check_cancel(cancel)
     if entry.slices:
         return _read_partitioned(bundle, entry, box, limit, cancel)
-    file = _locate(bundle, entry)
+    file = locate(bundle, entry)
     whole = box.counts == entry.shape
     base = dtypes.base(entry.dtype)
     good: bool | None
@@ -343,7 +343,8 @@ def _offsets(counts: Sequence[int], strides: Sequence[int]) -> Iterator[int]:
         yield from range(outer, outer + counts[-1] * strides[-1], strides[-1])
 
 
-def _part_box(part: TensorSlice, shape: Sequence[int]) -> Box:
+def part_box(part: TensorSlice, shape: Sequence[int]) -> Box:
+    """The box of a tensor of that shape that a slice is."""
     lengths = [dim if length is None else length for length, dim in zip(part.lengths, shape, strict=True)]
     return Box(part.starts, tuple(lengths))
 
@@ -352,7 +353,7 @@ def _read_partitioned(
     bundle: Bundle, entry: BundleEntry, box: Box, limit: int | None, cancel: threading.Event | None
 ) -> tuple[Array, Checksum]:
     """A box of a partitioned variable; every element of it must be in exactly one slice."""
-    boxes = [_part_box(part, entry.shape) for part in entry.slices]
+    boxes = [part_box(part, entry.shape) for part in entry.slices]
     stored = sum(part.elements for part in boxes)
     if stored != entry.elements:
         raise CorruptError(
@@ -362,12 +363,12 @@ def _read_partitioned(
     array: Array = np.empty(box.counts, dtypes.numpy_dtype(entry.dtype))
     filled = np.zeros(box.counts, np.bool_)
     checksums: set[Checksum] = set()
-    for part, part_box in zip(entry.slices, boxes, strict=True):
-        common = part_box.common(box)
+    for part, held in zip(entry.slices, boxes, strict=True):
+        common = held.common(box)
         if not common.elements:
             continue
         found = bundle.slice_entry(entry, part)
-        values, checked = _read_box(bundle, found, common.at(part_box.starts), limit, cancel)
+        values, checked = _read_box(bundle, found, common.at(held.starts), limit, cancel)
         target = common.at(box.starts).slices()
         if filled[target].any():
             raise CorruptError(f"two slices of {named(entry.key)} overlap", path=bundle.index_path)

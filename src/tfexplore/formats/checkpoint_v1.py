@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.errors import Cancelled, ChecksumError, CorruptError, ModelError, NotFoundError, UnsupportedError
@@ -24,7 +24,7 @@ from tfexplore.formats.table import check_cancel
 from tfexplore.formats.v1_files import is_v1, prefix_of, shard_files
 
 if TYPE_CHECKING:
-    from tfexplore.formats.bundle_values import Box, Checksum, TensorValue
+    from tfexplore.formats.bundle_values import Array, Box, Checksum, TensorValue
 
 __all__ = ["CheckpointV1", "is_v1", "prefix_of", "shard_files"]
 
@@ -119,7 +119,8 @@ class CheckpointV1:
         self.keys = [decode_key(key) for key in sorted(map(encode_key, self._tensors))]
         self.slice_count = sum(len(tensor.parts) for tensor in self._tensors.values() if len(tensor.parts) > 1)
 
-    def _table(self, shard: int) -> SliceTable:
+    def table(self, shard: int) -> SliceTable:
+        """File `shard`."""
         table = self._tables.get(shard)
         if table is None:
             raise Cancelled("the checkpoint was closed")
@@ -168,7 +169,7 @@ class CheckpointV1:
         if at is None:
             raise CorruptError(f"a slice of {named(entry.key)} is missing", path=self.index_path)
         shape = _part_shape(part, entry.shape)
-        table = self._table(at.shard)
+        table = self.table(at.shard)
         place = table.places.get(at.key)
         if place is None:
             return BundleEntry(entry.key, entry.dtype, shape, at.shard, 0, 0, 0, ())
@@ -260,7 +261,7 @@ class CheckpointV1:
 
         check_readable(entry, self.index_path)
         box = box_of(entry, starts, counts)
-        places = self._places(entry)
+        places = self.places(entry)
         check_limit(entry, self._size(entry, box.elements, places), limit, self.prefix)
         boxes = {part: Box(part.starts, _part_shape(part, entry.shape)) for part in places}
         self._check_covered(entry, box, boxes)
@@ -274,7 +275,7 @@ class CheckpointV1:
                 if not common.elements:
                     continue
                 found = self.slice_entry(entry, part)
-                table = self._table(shard)
+                table = self.table(shard)
                 inner = common.at(boxes[part].starts)
                 values, good = read_slice(table, key, table.places[key], found, inner, cancel)
                 target = common.at(box.starts).slices()
@@ -285,7 +286,7 @@ class CheckpointV1:
                 checked &= good
         return TensorValue(array, "good" if checked else "unverified", entry.dtype, entry.shape, box.starts)
 
-    def _places(self, entry: BundleEntry) -> dict[TensorSlice, Part]:
+    def places(self, entry: BundleEntry) -> dict[TensorSlice, Part]:
         """The slices of a tensor, of which each has values stored.
 
         Raises:
@@ -295,7 +296,7 @@ class CheckpointV1:
         if tensor is None or not tensor.parts:
             raise CorruptError(f"{named(entry.key)} is listed, but no values of it are stored", path=self.index_path)
         for part, (shard, key) in tensor.parts.items():
-            table = self._table(shard)
+            table = self.table(shard)
             if key not in table.places:
                 what = f"slice {list(part.starts)} of " if len(tensor.parts) > 1 else ""
                 raise table.problem(key) or CorruptError(
@@ -330,7 +331,7 @@ class CheckpointV1:
         """The bytes that so many elements of a tensor take in memory."""
         size = elements * dtypes.itemsize(entry.dtype)
         if not dtypes.itemsize(entry.dtype):
-            stored = sum(self._table(shard).places[key].size for shard, key in places.values())
+            stored = sum(self.table(shard).places[key].size for shard, key in places.values())
             size = stored + _STRING_COST * entry.elements
         return size
 
@@ -349,7 +350,7 @@ class CheckpointV1:
             As `read`, without a limit.
         """
         try:
-            places = self._places(entry)
+            places = self.places(entry)
         except ChecksumError:
             return "bad"
         from tfexplore.formats.bundle_values import Box, box_of
@@ -357,8 +358,8 @@ class CheckpointV1:
         whole = box_of(entry, None, None)
         boxes = {part: Box(part.starts, _part_shape(part, entry.shape)) for part in places}
         self._check_covered(entry, whole, boxes)
-        blocks = {(shard, self._table(shard).places[key].block) for shard, key in places.values()}
-        total = sum(self._table(shard).table.place(block)[1] for shard, block in blocks)
+        blocks = {(shard, self.table(shard).places[key].block) for shard, key in places.values()}
+        total = sum(self.table(shard).table.place(block)[1] for shard, block in blocks)
         done = 0
 
         def advance(count: int) -> None:
@@ -369,10 +370,22 @@ class CheckpointV1:
 
         for shard, block in sorted(blocks):
             try:
-                self._table(shard).table.check_block(block, cancel, advance)
+                self.table(shard).table.check_block(block, cancel, advance)
             except ChecksumError:
                 return "bad"
         return "good"
+
+    def stream(
+        self,
+        entry: BundleEntry,
+        cancel: threading.Event | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        room: Callable[[int], Array] | None = None,
+    ) -> Generator[Array, None, Checksum]:
+        """All values of a tensor piece by piece; see `Bundle.stream`. Needs no `room`."""
+        from tfexplore.formats import bundle_stream
+
+        return bundle_stream.stream_v1(self, entry, cancel, progress)
 
     def replaced(self) -> bool:
         """Whether the files under these names are no longer those that were opened, or were written to since."""

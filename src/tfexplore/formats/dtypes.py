@@ -95,3 +95,14 @@ def numpy_dtype(number: int) -> np.dtype:
         extended: np.dtype = np.dtype(getattr(ml_dtypes, numpy_name))
         return extended
     return np.dtype(numpy_name)
+
+
+def of_numpy(dtype: np.dtype) -> int:
+    """The DataType whose values a numpy type holds; strings for `object`.
+
+    Raises:
+        KeyError: TensorFlow has none.
+    """
+    if dtype.kind in "OSU":
+        return STRING
+    return {entry[2]: number for number, entry in reversed(_TYPES.items())}[dtype.name]

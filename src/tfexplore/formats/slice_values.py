@@ -37,6 +37,8 @@ _MAX_SLICE, _MAX_PARTS = 1 << 14, 1 << 20
 _MESSAGES = (2, 14, 15)
 _LENGTH = 2
 _HALVES = ("float16", "bfloat16")
+# Fields whose packed form is the numbers themselves.
+_FIXED = ("float_val", "double_val", "scomplex_val", "dcomplex_val", "bool_val")
 
 
 def read_slice(
@@ -187,12 +189,46 @@ def _read_packed(
         return None
     start, size = found
     itemsize = dtypes.itemsize(base)
-    if field not in ("float_val", "double_val", "scomplex_val", "dcomplex_val", "bool_val"):
+    if field not in _FIXED:
         return _read_varints(file, start, size, place, entry, box, cancel)
     if size != entry.elements * itemsize:
         raise _wrong_count(size // itemsize, file.path, place, entry)
     raw = read_runs(file, entry._replace(dtype=base, offset=start, size=size), box, cancel)
     return numbers(raw, base, False).reshape(box.counts)
+
+
+def stream_slice(
+    table: SliceTable, key: bytes, place: Place, entry: BundleEntry, cancel: threading.Event | None
+) -> Iterator[Array]:
+    """The values of a slice that lies uncompressed in its file, some at a time, after its block was checked.
+
+    Raises:
+        As `read_slice`.
+    """
+    table.check(place, cancel)
+    base = dtypes.base(entry.dtype)
+    field = tensor_proto.FIELDS.get(dtypes.name(base), "string_val")
+    found = None
+    if field != "string_val":
+        number = lean("TensorProto").DESCRIPTOR.fields_by_name[field].number
+        found = _find_field(table.file, key, place, entry, number)
+    if found is None:
+        raw = table.read(key, place, _MOST_PARSED, cancel)
+        yield _parse(raw, table.path, key, place, entry).reshape(-1)
+        return
+    start, size = found
+    if field not in _FIXED:
+        for values in _iter_varints(table.file, start, size, cancel):
+            yield _convert(values, base)
+        return
+    step = _PIECE // dtypes.itemsize(base) * dtypes.itemsize(base)
+    if size != entry.elements * dtypes.itemsize(base):
+        raise _wrong_count(size // dtypes.itemsize(base), table.path, place, entry)
+    for position in range(0, size, step):
+        check_cancel(cancel)
+        raw_piece = np.empty(min(step, size - position), np.uint8)
+        table.file.readinto(start + position, raw_piece.data)
+        yield numbers(raw_piece, base, False)
 
 
 def _find_field(

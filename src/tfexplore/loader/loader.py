@@ -13,25 +13,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core.items import Children, Item
-from tfexplore.core.subjects import Subject
+from tfexplore.core.subjects import OpSubject, Subject
 from tfexplore.errors import Cancelled
 from tfexplore.loader.tasks import Context, Progress, Tasks, call_soon
 
 if TYPE_CHECKING:
+    from tfexplore.core.all_statistics import Measured
+    from tfexplore.core.checkpoint import Checkpoint
     from tfexplore.core.collection import Found
     from tfexplore.core.complete import Names
     from tfexplore.core.detail import Detail
+    from tfexplore.core.lists import FlatList
+    from tfexplore.core.meta_graph import MetaGraph
     from tfexplore.core.model import Model
     from tfexplore.core.narrowing import Options, Row
     from tfexplore.core.query import Query
     from tfexplore.core.scan_finding import Finding
     from tfexplore.core.search import Hit
+    from tfexplore.core.statistics import Distribution, Statistics
+    from tfexplore.core.tensor_source import TensorSource
 
 DETAIL = "detail"
 ENTER = "enter"
+LIST = "list"
 OPEN = "open"
 SEARCH = "search"
 COMPLETE = "complete"
+STATISTICS = "statistics"
+# Of one request for statistics; numpy computes while another thread reads.
+_THREADS = 2
 # Findings are handed over so often.
 _BATCH_SECONDS = 0.1
 
@@ -109,6 +119,17 @@ class Loader:
         items = await self.tasks.run(job)
         return Page(items, 0, len(items))
 
+    async def function_roots(self, meta_graph: MetaGraph, name: str) -> Page:
+        """The first level of the tree of a function that is entered; raises as `page`."""
+
+        def job(context: Context) -> tuple[Item, ...]:
+            from tfexplore.core.tree import function_items
+
+            return tuple(function_items(meta_graph, name))
+
+        items = await self.tasks.run(job)
+        return Page(items, 0, len(items))
+
     async def complete(self, model: Model, on_progress: Callable[[Progress], None] | None = None) -> None:
         """Reads what a large model left out for its first screen; see `Model.load`.
 
@@ -143,6 +164,62 @@ class Loader:
             return Page(tuple(children.page(start, start + count, context.cancel)), start, total)
 
         return await self.tasks.run(job)
+
+    async def place(self, children: Children, name: str) -> int | None:
+        """The place of the child that is called so, or that leads there; raises as `page`."""
+
+        def job(context: Context) -> int | None:
+            from tfexplore.core.items import place_of
+
+            return place_of(children, name, context.cancel)
+
+        return await self.tasks.run(job)
+
+    async def flat_list(
+        self,
+        name: str,
+        meta_graph: MetaGraph | None,
+        checkpoint: Checkpoint | None = None,
+        function: str | None = None,
+        *,
+        sort: str | None = None,
+        known: FlatList | None = None,
+        at: Subject | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> tuple[FlatList, int | None]:
+        """A flat list, and the place of a subject's row in it; a newer call cancels an older one. See `core.lists`.
+
+        Args:
+            known: the list, where it has been made already.
+            at: the subject.
+
+        Raises:
+            ModelError: it cannot be read.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> tuple[FlatList, int | None]:
+            from tfexplore.core import lists
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress(name, done, total))
+
+            found = known or lists.flat_list(
+                name, meta_graph, checkpoint, function, sort=sort, cancel=context.cancel, progress=report
+            )
+            return found, None if at is None else found.place_of(at)
+
+        return await self.tasks.run(job, channel=LIST, on_progress=on_progress)
+
+    async def nodes_of_op(self, subject: OpSubject) -> FlatList:
+        """The nodes of one op type; raises as `flat_list`."""
+
+        def job(context: Context) -> FlatList:
+            from tfexplore.core import lists
+
+            return lists.nodes_of_op(subject)
+
+        return await self.tasks.run(job, channel=LIST)
 
     async def detail(self, subject: Subject) -> Detail:
         """What the detail pane shows; a newer call cancels an older one.
@@ -270,6 +347,86 @@ class Loader:
             told = time.monotonic()
             for finding in scan(model, cancel=context.cancel, progress=report):
                 batch.append(finding)
+                if time.monotonic() - told > _BATCH_SECONDS:
+                    yield batch
+                    batch, told = [], time.monotonic()
+            if batch:
+                yield batch
+
+        stream: Any = self.tasks.stream(job, channel=channel, on_progress=on_progress)
+        try:
+            async for batch in stream:
+                yield batch
+        finally:
+            await stream.aclose()
+
+    async def statistics(
+        self,
+        source: TensorSource,
+        *,
+        channel: str = STATISTICS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Statistics:
+        """Statistics of a tensor; a newer call on its channel cancels an older one. See `core.statistics.statistics`.
+
+        Raises:
+            ModelError: the values cannot be read.
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Statistics:
+            from tfexplore.core.statistics import statistics
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("reading", done, total))
+
+            return statistics(source, cancel=context.cancel, progress=report, threads=_THREADS)
+
+        return await self.tasks.run(job, channel=channel, on_progress=on_progress)
+
+    async def distribution(
+        self,
+        source: TensorSource,
+        known: Statistics,
+        *,
+        channel: str = STATISTICS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Distribution | None:
+        """Percentiles and histogram of a tensor whose statistics are known; as `statistics`."""
+
+        def job(context: Context) -> Distribution | None:
+            from tfexplore.core.statistics import distribution
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("reading", done, total))
+
+            return distribution(source, known, cancel=context.cancel, progress=report, threads=_THREADS)
+
+        return await self.tasks.run(job, channel=channel, on_progress=on_progress)
+
+    async def all_statistics(
+        self,
+        model: Model,
+        *,
+        channel: str = STATISTICS,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> AsyncIterator[list[Measured]]:
+        """Statistics of every tensor, in batches as they are found; see `core.all_statistics`.
+
+        Raises:
+            Cancelled: it was cancelled.
+        """
+
+        def job(context: Context) -> Iterator[list[Measured]]:
+            from tfexplore.core.all_statistics import all_statistics
+
+            def report(done: int, total: int) -> None:
+                context.report(Progress("reading", done, total))
+
+            batch: list[Measured] = []
+            told = time.monotonic()
+            for measured in all_statistics(model, cancel=context.cancel, progress=report, threads=_THREADS):
+                batch.append(measured)
                 if time.monotonic() - told > _BATCH_SECONDS:
                     yield batch
                     batch, told = [], time.monotonic()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core.natural import natural_key
 from tfexplore.core.outputs import Latency, Output, latency
-from tfexplore.errors import UsageError
+from tfexplore.core.shapes import Shape
+from tfexplore.errors import RunFailed, UsageError
 from tfexplore.runtime.arrays import pack, to_array, to_tensor
 from tfexplore.runtime.client import Runtime, files_of
 from tfexplore.runtime.process import absolute, reading
-from tfexplore.runtime.records import About, Call, Event, Options
+from tfexplore.runtime.protocol import MAX_RANK
+from tfexplore.runtime.records import About, Call, Event, Options, Result
 
 if TYPE_CHECKING:
     from tfexplore.core.plan import Plan, Target
@@ -86,6 +90,29 @@ class Runner:
             )
         return self.loaded
 
+    async def infer_shapes(
+        self, function: str | None, on_event: Callable[[Event], None] | None = None, timeout: float | None = None
+    ) -> dict[str, tuple[Shape, ...]]:
+        """The shapes of the outputs of all nodes of the main graph, or of a function's body, by node name.
+
+        Raises:
+            RuntimeFailed: they cannot be inferred, or the answer is none.
+            Cancelled: it was cancelled.
+        """
+        about = await self.runtime.start(on_event)
+        if self._on_ready is not None:
+            self._on_ready(about)
+        target = self.target
+        result = await self.runtime.infer_shapes(
+            target.path,
+            form=target.form,
+            tag_set=target.tag_set,
+            function=function,
+            timeout=timeout,
+            on_event=on_event,
+        )
+        return await asyncio.get_running_loop().run_in_executor(None, _shapes, result)
+
     async def functions(self, timeout: float | None = None) -> dict[str, list[dict[str, Any]]]:
         """The traces of the functions of the object graph, by path; raises as `load`."""
         await self.load(timeout)
@@ -137,6 +164,27 @@ class Runner:
     async def close(self) -> None:
         """Ends the child."""
         await self.runtime.close()
+
+
+def _shapes(result: Result) -> dict[str, tuple[Shape, ...]]:
+    """The child is not trusted: what is no shape is an unknown one.
+
+    Raises:
+        RunFailed: it is no answer at all.
+    """
+    try:
+        found = json.loads(bytes(result.tensors[0].data)) if result.tensors else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise RunFailed("the child told no shapes", kind="protocol")
+    return {name: tuple(map(_shape, listed)) for name, listed in found.items() if isinstance(listed, list)}
+
+
+def _shape(found: Any) -> Shape:
+    if not isinstance(found, list) or len(found) > MAX_RANK:
+        return None
+    return tuple(size if type(size) is int and size >= 0 else None for size in found)
 
 
 def _call(plan: Plan, repeat: int) -> Call:

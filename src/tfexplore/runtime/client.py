@@ -147,6 +147,32 @@ class Runtime:
         """
         return (await _last(self.request("describe", {}, timeout=timeout), on_event)).value
 
+    async def infer_shapes(
+        self,
+        path: str,
+        *,
+        form: str = "saved_model",
+        tag_set: tuple[str, ...] | None = None,
+        function: str | None = None,
+        timeout: float | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """The static shapes of all outputs in a graph; the model need not be loaded, and nothing of it is called.
+
+        Args:
+            path, form, tag_set: as for `load`; the options' `reads` must name the path.
+            function: whose body is meant; None for the main graph.
+
+        Returns:
+            `nodes`: how many there are; and a tensor of bytes, JSON: {node: [shape of each output]}, where a shape is a
+            list with null for an unknown dimension, or null.
+
+        Raises:
+            RuntimeFailed, Cancelled: as `load`.
+        """
+        params = {"path": _absolute(path), "form": form, "tags": tag_set, "function": function}
+        return await _last(self.request("infer_shapes", params, timeout=timeout), on_event)
+
     async def call(
         self, call: Call, *, timeout: float | None = None, on_event: Callable[[Event], None] | None = None
     ) -> Result:
@@ -202,7 +228,7 @@ class Runtime:
                     yield event
             child = self._child
             assert child is not None
-            if method != "load" and self._model is not None and self._model_is_in is not child:
+            if method not in ("load", "infer_shapes") and self._model is not None and self._model_is_in is not child:
                 async for event in self._exchange(child, "load", self._model, (), timeout):
                     if isinstance(event, Failure):
                         yield event

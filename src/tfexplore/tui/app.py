@@ -3,51 +3,81 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
-from functools import partial
+import os
+from collections.abc import Callable
 from typing import ClassVar, cast
 
 from rich.console import RenderableType
 from textual import events, on, work
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import App, ComposeResult
 from textual.binding import BindingType
+from textual.command import CommandPalette, Provider
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
+from tfexplore.core import text
+from tfexplore.core.copied import VALUE, Copy, of_text
+from tfexplore.core.settings import Settings, read_settings, settings_path
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
 from tfexplore.loader.run_options import RunOptions
 from tfexplore.tui.drawing import Difference, Picture
-from tfexplore.tui.keys import APP_KEYS
+from tfexplore.tui.keys import APP_KEYS, OF_PANES
+from tfexplore.tui.look import DARK, LIGHT, SIXTEEN, Look, look_here
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
-from tfexplore.tui.widgets.bars import HeaderBar, KeyBar
-from tfexplore.tui.widgets.detail_pane import DetailPane
-from tfexplore.tui.widgets.finetune_tab import FinetuneTab
+from tfexplore.tui.widgets.bars import HeaderBar, KeyBar, TooSmall
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.panes import Panes
-from tfexplore.tui.widgets.predict_tab import PredictTab
-from tfexplore.tui.widgets.safety_list import SafetyList
-from tfexplore.tui.widgets.tab_bar import KEYS, NAMES, TabBar
+from tfexplore.tui.widgets.tab_bar import TabBar
 
 INTERRUPTED = 130
+# Sentences about the settings that are shown; `--print-config` tells how it is done right.
+_MAX_SAID = 3
 # Within this time a second Ctrl-C quits.
 _SECOND_INTERRUPT = 3.0
 
 
-class ExplorerApp(App[None]):
-    """One model, or the list of a folder's models, in two panes."""
+def _actions() -> type[Provider]:
+    from tfexplore.tui.commands import Actions
+
+    return Actions
+
+
+class ExplorerApp(App[None], inherit_bindings=False):
+    """One model, or the list of a folder's models, in two panes.
+
+    Args:
+        path: what is opened.
+        as_collection: shows the list of the models in and below the path.
+        options: how models are run.
+        settings: keys and clipboard.
+        look: how it draws.
+    """
 
     CSS_PATH = "tfexplore.tcss"
     TITLE = "tfexplore"
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (15, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = APP_KEYS
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_actions}
 
-    def __init__(self, path: str, *, as_collection: bool = False, options: RunOptions | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        as_collection: bool = False,
+        options: RunOptions | None = None,
+        settings: Settings | None = None,
+        look: Look | None = None,
+    ) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        self.look = look or Look()
+        self._said: list[str] = list(self.settings.problems)
+        self._wear(self.look)
         self.session = Session(path, Loader(), self._changed, as_collection=as_collection, options=options)
         self.failure: ModelError | None = None
         self._picture = Picture()
@@ -57,7 +87,7 @@ class ExplorerApp(App[None]):
         """Header, two panes, keys."""
         yield HeaderBar(self.session, id="header")
         yield TabBar(self.session, id="tabs")
-        yield Static("tfexplore needs 60 columns and 15 rows.", id="too-small", markup=False)
+        yield TooSmall(id="too-small")
         yield Panes(self.session, id="panes")
         yield KeyBar(id="keys")
 
@@ -75,10 +105,33 @@ class ExplorerApp(App[None]):
 
     def on_mount(self) -> None:
         """Opens the model after the first frame."""
+        self._take_keys()
         self.query_one(ModelTree).focus()
         # After `fg` the terminal shows the shell's lines; Textual draws nothing where the size is the same.
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         self.call_after_refresh(self.open_model)
+        for sentence in self._said[:_MAX_SAID]:
+            self.notify(sentence, severity="warning", markup=False, timeout=15)
+
+    def _wear(self, look: Look) -> None:
+        from tfexplore.tui import themes
+
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        known = self.get_theme(look.theme) is not None
+        if not known:
+            self._said.append(f"There is no theme {text.visible(look.theme[:40])}; Ctrl-P shows those that there are.")
+        self.theme = look.theme if known else SIXTEEN if look.colors <= 16 else DARK
+        self.no_color = not look.colors
+        themes.draw_with(self, look)
+
+    def _take_keys(self) -> None:
+        if self.settings.keys:
+            from tfexplore.tui.key_table import keymap
+
+            changed, said = keymap(self.settings, settings_path(os.environ))
+            self.set_keymap(changed)
+            self._said += said
 
     @work(description="opening the model")
     async def open_model(self) -> None:
@@ -169,36 +222,67 @@ class ExplorerApp(App[None]):
     def _chosen(self, subject: Subject | None) -> None:
         if subject is None:
             return
-        if self.session.tab in (Tab.PREDICT, Tab.FINETUNE):
-            self.action_tab(Tab.EXPLORE.value)
-        self.query_one(DetailPane).focus()
-        self.panes.follow(DetailPane.FollowRequested(subject))
+        self.panes.go_to(subject)
 
     # -- manners --
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Panes are changed on the explorer itself, not below a screen that lies over it."""
-        # Within an input Tab completes what is typed.
-        return len(self.screen_stack) == 1 and not isinstance(self.focused, Input) if action == "other_pane" else True
+        if action in OF_PANES:  # an input wants to be written in, and Tab completes what is typed
+            return len(self.screen_stack) == 1 and not isinstance(self.focused, Input)
+        if action == "leave_model":
+            return self.session.can_leave
+        if action == "tab":
+            return parameters[0] in {tab.value for tab in self.session.tabs}
+        return True
 
     def action_other_pane(self, step: int = 1) -> None:
         """Goes to the other pane, of several to the next."""
         self.panes.other_pane(step)
 
     def action_help(self) -> None:
-        """Shows what the focused pane is for, and every key."""
-        from tfexplore.tui.screens.help import HelpScreen, help_content
+        """Shows what has the focus is for, and its keys; once more, closes that again."""
+        from tfexplore.tui.help_text import help_content
+        from tfexplore.tui.screens.help import HelpScreen
 
-        pane = self.focused
-        in_list = isinstance(pane, ModelTree) and self.session.in_list
-        purpose = (
-            ModelTree.HELP_IN_LIST
-            if in_list
-            else (pane.HELP if pane is not None else None) or "Look into a model by keyboard."
-        )
-        titles = ((ModelTree, "The tree"), (DetailPane, "The details"), (SafetyList, "Safety"))
-        title = next((title for kind, title in titles if type(pane) is kind), getattr(pane, "TITLE", "Help"))
-        self.push_screen(HelpScreen(help_content(title, purpose, self.screen.active_bindings.items())))
+        if isinstance(self.screen, HelpScreen):
+            self.pop_screen()
+        else:
+            self.push_screen(HelpScreen(help_content(self.screen)))
+
+    def action_copy(self) -> None:
+        """Asks what to copy of what the cursor stands on."""
+        from tfexplore.tui.pointing import reader
+        from tfexplore.tui.screens.copy import CopyScreen
+
+        read = reader(self)
+        if read is not None:
+            self.push_screen(CopyScreen(read), self._copy)
+
+    def _copy(self, copied: Copy | None) -> None:
+        from tfexplore.tui.clipboard import copy_out
+
+        if copied is not None:
+            write = self._driver.write if self._driver is not None else lambda _: None
+            said, well = copy_out(copied, self.settings.clipboard, write)
+            self.notify(said, severity="information" if well else "error", markup=False, timeout=6)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copies what an input or a screen gives, the way that everything is copied here."""
+        self._clipboard = text  # for pasting within the explorer
+        self._copy(of_text(VALUE, text))
+
+    def action_next_theme(self) -> None:
+        """Changes between dark, light and the terminal's own colours."""
+        if self.look.colors <= 16:
+            self.notify("This terminal has its own colours only.", markup=False, timeout=4)
+            return
+        themes = (DARK, LIGHT, SIXTEEN)
+        self.theme = themes[(themes.index(self.theme) + 1) % 3] if self.theme in themes else DARK
+
+    def action_themes(self) -> None:
+        """Asks for a theme by name."""
+        self.search_themes()
 
     def action_cancel(self) -> None:
         """Cancels what is being read."""
@@ -214,21 +298,10 @@ class ExplorerApp(App[None]):
             return
         self._interrupted_at = now
         cancelled = self.session.cancel()
+        if isinstance(self.screen, CommandPalette):  # which shows no messages
+            self.pop_screen()
         said = "Cancelled. Ctrl-C again quits." if cancelled else "Press q to quit, or Ctrl-C again."
         self.notify(said, markup=False, timeout=_SECOND_INTERRUPT)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette's entries."""
-        yield SystemCommand("Help", "Every key of the focused pane", self.action_help)
-        yield SystemCommand("Cancel", "Cancel what is being read", self.action_cancel)
-        if self.session.can_leave:
-            yield SystemCommand("Models", "Back to the list of models", self.action_leave_model)
-        for tab in self.session.tabs:
-            go = partial(self.action_tab, tab.value)
-            yield SystemCommand(f"Tab {NAMES[tab]}", f"Key {KEYS[tab][0]} or {KEYS[tab][1]}", go)
-        yield from self.query_one(PredictTab).commands()
-        yield from self.query_one(FinetuneTab).commands()
-        yield from super().get_system_commands(screen)
 
     async def on_unmount(self, event: events.Unmount) -> None:
         """Leaves nothing open, and no process."""
@@ -249,19 +322,25 @@ class ExplorerApp(App[None]):
         return self._exception
 
 
-def run_app(path: str, *, as_collection: bool = False, options: RunOptions | None = None) -> int:
+def run_app(
+    path: str, *, as_collection: bool = False, options: RunOptions | None = None, no_color: bool = False
+) -> int:
     """Runs the explorer on a path until the person leaves; returns the exit code.
 
     Args:
         path: what is opened.
         as_collection: shows the list of the models in and below the path.
         options: how models are run.
+        no_color: whatever the settings say.
 
     Raises:
         ModelError: the path cannot be opened.
         Exception: the application crashed.
     """
-    app = ExplorerApp(path, as_collection=as_collection, options=options)
+    settings = read_settings(os.environ)
+    if no_color:
+        settings = settings._replace(colors="none")
+    app = ExplorerApp(path, as_collection=as_collection, options=options, settings=settings, look=look_here(settings))
     # What was imported stays to the end: a search for garbage need not look at it each time.
     gc.freeze()
     app.run()
@@ -270,3 +349,10 @@ def run_app(path: str, *, as_collection: bool = False, options: RunOptions | Non
     if app.failure is not None:
         raise app.failure
     return app.return_code or 0
+
+
+def print_config() -> str:
+    """The settings file that changes nothing, with every action and its keys."""
+    from tfexplore.tui.key_table import template
+
+    return template(os.environ)

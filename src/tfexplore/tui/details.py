@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tfexplore.core import text
 from tfexplore.core.detail import Block, Detail, Line
 from tfexplore.core.subjects import Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import Loader
+from tfexplore.tui.history import History, Shown
 from tfexplore.tui.topics import Topic
 
 # From asking for a detail to saying so, in seconds.
 _SLOW = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the detail pane shows: a subject, its detail once it is read, and the line of the cursor."""
-
-    subject: Subject
-    detail: Detail | None = None
-    line: int = 0
 
 
 class Details:
@@ -32,6 +23,7 @@ class Details:
     Attributes:
         shown: what the pane shows; None before there was anything.
         trail: what Backspace goes back to, oldest first.
+        history: what was shown, to go back and forward in.
         status: a few words about what is going on, empty when nothing is.
     """
 
@@ -40,6 +32,7 @@ class Details:
         self._tell = tell
         self.shown: Shown | None = None
         self.trail: list[Shown] = []
+        self.history = History()
         self.status = ""
         self._reading = 0  # how often a detail was asked for
 
@@ -49,6 +42,7 @@ class Details:
 
     def start_detail(self, subject: Subject) -> None:
         """Shows a subject of the tree: nothing to go back to."""
+        self.history.keep(self.shown)
         self.trail.clear()
         self.shown = Shown(subject)
 
@@ -78,6 +72,7 @@ class Details:
                 self._say("")
         if self.shown is shown:
             self.shown = Shown(shown.subject, detail, shown.line)
+            self.history.visit(self.shown, self.trail)
             self._tell(Topic.DETAIL)
 
     def move_line(self, line: int) -> None:
@@ -88,6 +83,7 @@ class Details:
     async def follow(self, subject: Subject) -> None:
         """Goes from the shown subject to another; `back` returns."""
         if self.shown is not None:
+            self.history.keep(self.shown)
             self.trail.append(self.shown)
         self.shown = Shown(subject)
         await self.read_detail()
@@ -96,9 +92,29 @@ class Details:
         """Goes back to what was shown before; tells whether there was anything."""
         if not self.trail:
             return False
+        self.history.keep(self.shown)
         self.shown = self.trail.pop()
+        self.history.visit(self.shown, self.trail, returning=True)
         self._tell(Topic.DETAIL)
         return True
+
+    async def step(self, by: int) -> bool:
+        """Goes back (-1) or forward (1) in the history; tells whether there was anything."""
+        self.history.keep(self.shown)
+        found = self.history.step(by)
+        if found is None:
+            return False
+        self.shown, self.trail = found.shown, list(found.trail)
+        self._tell(Topic.DETAIL)
+        await self.read_detail()
+        return True
+
+    async def read_again(self) -> None:
+        """Reads the detail of what is shown once more: something about it is known now that was not."""
+        self.trail = [Shown(one.subject, None, one.line) for one in self.trail]
+        if self.shown is not None:
+            self.shown = Shown(self.shown.subject, None, self.shown.line)
+            await self.read_detail()
 
 
 def _message(title: str, sentence: str) -> Detail:

@@ -44,6 +44,7 @@ class Finding:
         self.running = False
         self.problem = ""
         self._loader = loader
+        self._been_there = False  # whether the hit of the cursor has been gone to
         self._tell = tell
         self._number = 0
 
@@ -52,6 +53,7 @@ class Finding:
         self._number += 1
         number = self._number
         self.query, self.hits, self.count, self.cursor, self.problem = query, [], 0, 0, ""
+        self._been_there = False
         self.running = bool(query.strip())
         self._tell()
         try:
@@ -79,7 +81,7 @@ class Finding:
         if self.problem:
             return self.problem
         if not self.query.strip():
-            return "words, op:Conv2D  dtype:float32  shape:[?,3]  attr:padding=SAME  /regex/"
+            return "words  op:Conv2D  dtype:float32  shape:[?,3]  Conv2D > BiasAdd  /regex/"
         found = text.plural(self.count, "name")
         kept = f", the first {MAX_KEPT:,} are listed" if self.count > MAX_KEPT else ""
         return f"{found} so far …" if self.running else f"{found}{kept}"
@@ -90,13 +92,33 @@ class Finding:
         if line == self.cursor:
             return False
         self.cursor = line
+        self._been_there = False
         return True
+
+    def step(self, by: int) -> bool:
+        """Moves the cursor to the next hit, or the one before, round at the ends; tells whether there is any.
+
+        One that was looked at in the list only is the next.
+        """
+        if not self.hits:
+            return False
+        if self._been_there:
+            self.cursor = (self.cursor + by) % len(self.hits)
+        self._been_there = True
+        return True
+
+    @property
+    def place(self) -> str:
+        """Which hit the cursor stands on, in words."""
+        of = f"{len(self.hits):,}" if self.count == len(self.hits) else f"the first {len(self.hits):,}"
+        return f"{self.cursor + 1:,} of {of}: {text.shorten(self.query.strip(), 40)}"
 
     async def subject(self) -> Subject | None:
         """What the cursor stands on; None where there is nothing, or it cannot be read."""
         if self.cursor >= len(self.hits):
             return None
         hit, model = self.hits[self.cursor], self.model
+        self._been_there = True
 
         def read(_: object) -> Subject:
             from tfexplore.core.hit_items import hit_item

@@ -27,6 +27,8 @@ _UNICODE = {
     "variable": "▪",
     "frozen": "▫",
     "node": "●",
+    "op": "◇",
+    "tensor": "◦",
     "function": "λ",
     "object": "○",
     "asset": "≡",
@@ -51,6 +53,8 @@ _ASCII = {
     "variable": "=",
     "frozen": "-",
     "node": "*",
+    "op": "%",
+    "tensor": "~",
     "function": "f",
     "object": "o",
     "asset": "a",
@@ -62,15 +66,17 @@ _ASCII = {
     "note": "!",
 }
 
+_VALUE, _SHORT_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE", "/…VALUE"
+
+
+def is_ascii() -> bool:
+    """Whether the terminal's encoding is not UTF-8."""
+    return locale.getpreferredencoding(False).lower().replace("-", "") != "utf8"
+
 
 def glyphs() -> dict[str, str]:
     """A glyph for each kind: from Unicode, or ASCII where the terminal's encoding is not UTF-8."""
     return _ASCII if is_ascii() else _UNICODE
-
-
-def is_ascii() -> bool:
-    """Whether the terminal's encoding has no more than ASCII for sure."""
-    return locale.getpreferredencoding(False).lower().replace("-", "") != "utf8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,60 @@ def row_label(item: Item, *, depth: int, expanded: bool, is_branch: bool, cells:
         pieces += [("  ", "fold"), (facts, "problem" if problem is not None else "facts")]
     used = sum(text.width(piece[0]) for piece in pieces)
     return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
+
+
+def list_label(kind: str, name: str, item: Item | None, cells: int, *, one_op: bool = False) -> RowLabel:
+    """A row of a flat list: glyph, name, dtype and shape, then op, size or count in a column at the right.
+
+    Args:
+        kind: of the rows.
+        name: as stored.
+        item: None while it is read: only the name is known then.
+        cells: how many there are.
+        one_op: whether all rows have the same op, which need not be told in each.
+    """
+    mark = glyphs().get(item.kind if item is not None else kind, "")
+    mark_style = "problem" if item is not None and item.kind == "note" else "mark-plain"
+    last, wide = _last_column(item) if not one_op else ("", 0)
+    wide = min(wide, cells // 5)
+    last = last if text.width(last) <= wide else text.take(last, wide - 1) + text.ELLIPSIS
+    room = max(1, cells - text.width(mark) - 1 - (wide + 2 if wide else 0))
+    shown = text.label(name)
+    # The name has up to three quarters of what is there; the rest is for as much of the facts as fits whole.
+    left = room - 2 - min(text.width(shown), room * 3 // 4)
+    facts = next((facts for facts in _facts_to_choose(item) if text.width(facts) <= left), "")
+    name_room = max(1, room - (text.width(facts) + 2 if facts else 0))
+    if shown.endswith(_VALUE) and text.width(shown) > name_room > 3 * len(_SHORT_VALUE):
+        # What all keys end with tells nothing: what is before it has the room.
+        shown = text.shorten(shown.removesuffix(_VALUE), name_room - len(_SHORT_VALUE)) + _SHORT_VALUE
+    shown = text.shorten(shown, name_room)
+    gap = " " * (room - text.width(shown) - text.width(facts))
+    if wide:
+        facts += " " * (2 + wide - text.width(last)) + last
+    # Blanks go with what is before them: each piece more costs a slow line forty bytes.
+    pieces = [(f"{mark} ", mark_style), (shown + gap, "name"), (facts, "facts")]
+    used = sum(text.width(piece[0]) for piece in pieces)
+    return RowLabel(tuple(piece for piece in pieces if piece[0]), used)
+
+
+def _last_column(item: Item | None) -> tuple[str, int]:
+    """What stands in the last column of a flat list, and how wide that may be."""
+    if item is None:
+        return "", 0
+    if item.kind in ("node", "tensor", "op"):
+        return (item.columns[0], 9) if item.columns else (item.note, 16)
+    return item.columns[0] if item.columns else "", 9
+
+
+def _facts_to_choose(item: Item | None) -> list[str]:
+    """dtype, shape and note: all that is known, then less of it."""
+    if item is None:
+        return []
+    dtype = dtypes.name(item.dtype) if item.dtype is not None else ""
+    shape = format_shape(item.shape) if item.has_shape else ""
+    note = item.note if item.kind not in ("node", "tensor", "op") else ""
+    both = " ".join(part for part in (dtype, shape) if part)
+    return [f"{both} {note}".strip(), note or both, both, shape, dtype]
 
 
 def _row_in_columns(item: Item, lead: list[Piece], name: str, cells: int) -> RowLabel:

@@ -21,7 +21,8 @@ from tfexplore.loader.run_options import RunOptions
 from tfexplore.loader.running import Runner
 from tfexplore.runtime.client import CANCEL_SECONDS, TERMINATE_SECONDS
 from tfexplore.runtime.records import About, Event, Log, Options, Progress
-from tfexplore.tui.details import Details, Shown
+from tfexplore.tui.details import Details
+from tfexplore.tui.history import Shown
 from tfexplore.tui.predict_form import FormState, key_of
 from tfexplore.tui.predict_run import (
     CANCELLED,
@@ -140,6 +141,20 @@ class Predict(FormState):
         await self.show_run()
         if run.status == DONE:
             await self._list_functions(whole.choice.meta_graph)
+
+    async def lend(self, meta_graph: MetaGraph, ask: Ask) -> Runner | None:
+        """The model's runner, for something that is no call; None where the person does not trust the model.
+
+        Raises:
+            UsageError: TensorFlow does not find the model, or a call of another MetaGraph is under way.
+            Cancelled: it was cancelled.
+        """
+        wanted = target(self.model, meta_graph)
+        if self.current is not None and self._runner_of is not meta_graph:
+            raise UsageError("a call of another MetaGraph is under way")
+        if not await self._may_run(ask) or self._closed:
+            return None
+        return await self._runner_for(meta_graph, wanted)
 
     def _blame(self, errors: dict[str, str]) -> None:
         """Shows errors at their rows, the cursor on the first."""

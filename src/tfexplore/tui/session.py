@@ -14,18 +14,20 @@ from tfexplore.core.subjects import FoundSubject, ModelSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.loader import ENTER, OPEN, Loader, Page, Progress
 from tfexplore.loader.run_options import RunOptions
-from tfexplore.tui.browsing import Browsing
 from tfexplore.tui.header_facts import header_facts
 from tfexplore.tui.listing import Listing
 from tfexplore.tui.outline import PAGE, Node, Outline
+from tfexplore.tui.places import Places
 from tfexplore.tui.topics import Tab, Topic
+from tfexplore.tui.walk import Walk
 
 if TYPE_CHECKING:
     from tfexplore.core.collection import Found
     from tfexplore.core.model import Model
     from tfexplore.tui.finding import Finding
     from tfexplore.tui.finetune import Finetune
-    from tfexplore.tui.predict import Predict
+    from tfexplore.tui.jumping import Jumping
+    from tfexplore.tui.predict import Ask, Predict
     from tfexplore.tui.safety import Safety
 
 # From leaving a model to giving its memory back, in seconds: the list is drawn first.
@@ -33,7 +35,7 @@ _COLLECT_AFTER = 0.1
 _OPENED_FIRST = ("section", "signature")
 
 
-class Session(Browsing):
+class Session(Places):
     """One opened path: a model, or a folder's list of models and the one that was opened from it.
 
     Args:
@@ -49,6 +51,7 @@ class Session(Browsing):
         predict: calls of the model; None before their tab was opened.
         finetune: tuning of the model; None before its tab was opened.
         safety: the scan of the model; None before its tab was opened.
+        walk: marks and what else one remembers on the way through the model.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Session(Browsing):
         self.predict: Predict | None = None
         self.finetune: Finetune | None = None
         self.safety: Safety | None = None
+        self.walk = Walk()
         self._finding: Finding | None = None
         self._options = options or RunOptions()
         self._left: list[Predict | Finetune] = []  # whose children may not have ended yet
@@ -142,7 +146,7 @@ class Session(Browsing):
         self._totals = True
         at = self.row_at_cursor()
         self._facts = header_facts(model)
-        self.outline.refresh(roots.items)
+        self._model_outline.refresh(roots.items)
         self._keep_cursor(at)
         self._tell(Topic.ROWS)
         self._tell(Topic.HEADER)
@@ -274,10 +278,8 @@ class Session(Browsing):
             return False
         assert self.model is not None
         self.tab = tab
-        if tab is Tab.PREDICT and self.predict is None:
-            from tfexplore.tui.predict import Predict
-
-            self.predict = Predict(self.model, self.loader, self._options, lambda: self._tell(Topic.PREDICT))
+        if tab is Tab.PREDICT:
+            self._runs(self.model)
         if tab is Tab.FINETUNE and self.finetune is None:
             from tfexplore.tui.finetune import Finetune
 
@@ -289,7 +291,37 @@ class Session(Browsing):
         self._tell(Topic.TAB)
         return True
 
+    def _runs(self, model: Model) -> Predict:
+        """The calls of the model, which have its runtime."""
+        if self.predict is None:
+            from tfexplore.tui.predict import Predict
+
+            self.predict = Predict(model, self.loader, self._options, lambda: self._tell(Topic.PREDICT))
+        return self.predict
+
+    async def infer_shapes(self, ask: Ask) -> str:
+        """Lets the runtime infer the shapes of the graph that is looked at; a sentence where it did not.
+
+        Args:
+            ask: as for `Predict.start`.
+
+        Raises:
+            Cancelled: it was cancelled.
+            TfexploreError: they cannot be inferred.
+        """
+        walk, shown, model = self.walk, self.shown, self.model
+        if shown is None or model is None or self.in_list:
+            return "There is no graph to infer shapes of."
+        sentence = await walk.infer(self._runs(model), shown.subject, ask, self._say)
+        if not sentence and self.walk is walk:
+            await self.read_again()
+        return sentence
+
     def _forget_tabs(self) -> None:
+        self._forget_places()
+        self.walk.cancel()
+        self.walk = Walk()
+        self.history.clear()
         self.safety = self._finding = None
         self._end_children()
         self.predict = self.finetune = None
@@ -333,11 +365,25 @@ class Session(Browsing):
         return self._finding
 
     @property
+    def last_finding(self) -> Finding | None:
+        """The search of the model, as it was left; None where nothing has been searched for."""
+        finding = self._finding
+        return finding if finding is not None and finding.model is self.model else None
+
+    def jumping(self) -> Jumping | None:
+        """A prompt for names of the model; None where there is none, or only a list of models."""
+        if self.model is None or self.in_list:
+            return None
+        from tfexplore.tui.jumping import Jumping
+
+        return Jumping(self.model, self.loader, self.inside)
+
+    @property
     def pointed_at(self) -> Subject | None:
         """What the cursor of the shown tab stands on."""
         if self.tab is Tab.SAFETY and self.safety is not None:
             return self.safety.subject
-        return self.subject_at(self.cursor)
+        return self.lists.subject if self.lists is not None else self.subject_at(self.cursor)
 
     # -- ending --
 
@@ -347,6 +393,8 @@ class Session(Browsing):
         A search goes on behind a model that is being opened, or was opened, from its list.
         """
         tasks = self.loader.tasks
+        if self.walk.cancel():
+            return True
         if self.predict is not None and self.tab is Tab.PREDICT and self.predict.cancel():
             return True
         if self.finetune is not None and self.tab is Tab.FINETUNE and self.finetune.cancel():

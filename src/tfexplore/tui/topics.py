@@ -20,6 +20,8 @@ class Topic(Enum):
     HEADER = "header"
     LIST = "list"
     ROWS = "rows"
+    FLAT = "flat"
+    FLAT_ROWS = "flat rows"
     CURSOR = "cursor"
     DETAIL = "detail"
     PREDICT = "predict"

@@ -118,7 +118,7 @@ def _saved_model(session: Any, where: Place) -> tuple[dict[str, Any], tuple[str,
 
 
 def _meta_graph(session: Any, where: Place, request: Request) -> tuple[dict[str, Any], tuple[str, ...]]:
-    meta = _message(where.path, tf.compat.v1.MetaGraphDef(), "MetaGraphDef")
+    meta = read_message(where.path, tf.compat.v1.MetaGraphDef(), "MetaGraphDef")
     saver = tf.compat.v1.train.import_meta_graph(meta, clear_devices=True)
     if where.checkpoint is None:
         return dict(meta.signature_def), ("no checkpoint was given, so no variable has a value",)
@@ -136,10 +136,10 @@ def _meta_graph(session: Any, where: Place, request: Request) -> tuple[dict[str,
 
 
 def _graph_def(path: str) -> Any:
-    return _message(path, tf.compat.v1.GraphDef(), "GraphDef")
+    return read_message(path, tf.compat.v1.GraphDef(), "GraphDef")
 
 
-def _message(path: str, found: Any, what: str) -> Any:
+def read_message(path: str, found: Any, what: str) -> Any:
     """A message that is a file, in binary or text form, packed with gzip or not.
 
     Raises:

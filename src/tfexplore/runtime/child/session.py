@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import tensorflow as tf
 
-from . import calling, faults, inner, loading, objects, signatures
+from . import calling, faults, inner, loading, objects, shapes, signatures
 from .serve import Answer, Refused, Request
 
 # What SavedModel keeps among the signatures and no person calls.
@@ -18,7 +18,7 @@ _NO_SIGNATURES = ("__saved_model_init_op", "__saved_model_train_op")
 
 
 class Session:
-    """Answers `load`, `describe`, `call`, and what begins with `tune_`.
+    """Answers `load`, `describe`, `call`, `infer_shapes`, and what begins with `tune_`.
 
     Args:
         params: `gpu`, `threads`, `imports`, `op_libraries`.
@@ -50,6 +50,7 @@ class Session:
         self._objects: Any = None
         self._in_session: Optional[loading.InSession] = None
         self._tunings: Any = None
+        self._read_for_shapes: dict[Any, Any] = {}
 
     def about(self) -> dict[str, Any]:
         """What runs here."""
@@ -65,6 +66,8 @@ class Session:
         """
         if request.method == "load":
             return self._load(request), []
+        if request.method == "infer_shapes":  # of the file as it lies there: no model has to be loaded
+            return shapes.infer(request, self._read_for_shapes)
         if self._where is None:
             raise Refused("no_model", "no model has been loaded")
         if request.method == "describe":

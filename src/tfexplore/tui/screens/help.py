@@ -1,39 +1,38 @@
-"""The help: what the focused pane is for, and every key."""
+"""The help: what is shown, and every key, over whatever it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-
-def help_content(title: str, purpose: str, bindings: Iterable[tuple[str, ActiveBinding]]) -> Content:
-    """The help's text: the purpose of a pane, then its keys, keys of one action together."""
-    rows: dict[str, tuple[list[str], str]] = {}
-    for key, active in bindings:
-        binding = active.binding
-        if not binding.description or binding.action.startswith("screen."):
-            continue
-        keys, _ = rows.setdefault(binding.action, ([], binding.tooltip or binding.description))
-        keys.append(key)
-    widest = max((len(", ".join(keys)) for keys, _ in rows.values()), default=0)
-    lines = [Content.assemble((title, "bold $accent")), Content(purpose), Content("")]
-    for keys, tooltip in rows.values():
-        lines.append(Content.assemble((", ".join(keys).ljust(widest), "bold"), "  ", tooltip))
-    lines += [Content(""), Content.assemble(("Escape closes this.", "$text-muted"))]
-    return Content("\n").join(lines)
+from tfexplore.tui.help_text import keys_of, muted
 
 
 class HelpScreen(ModalScreen[None]):
-    """Help for one pane."""
+    """Help for what had the focus."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,question_mark", "dismiss", "Close", id="help.close")]
+    TITLE = "Help"
+    HELP = "What is shown, and its keys."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Back to where you were"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="help.down", tooltip="Scroll down"),
+        Binding("pageup,ctrl+b", "scroll(-10)", "Page up", show=False, id="help.page_up", tooltip="Scroll up far"),
+        Binding(
+            "pagedown,ctrl+f,space",
+            "scroll(10)",
+            "Page down",
+            show=False,
+            id="help.page_down",
+            tooltip="Scroll down far",
+        ),
+    ]
 
     def __init__(self, content: Content) -> None:
         super().__init__()
@@ -41,5 +40,11 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A box of text that scrolls."""
-        with VerticalScroll(id="help"):
-            yield Static(self._content, markup=False)
+        closes = ", ".join(keys_of(self.app, "help.close", "escape"))
+        foot = Content.assemble((f"{closes} closes this.", muted(self)))
+        with VerticalScroll(id="help", can_focus=False):
+            yield Static(Content("\n").join([self._content, Content(""), foot]), markup=False)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scrolls."""
+        self.query_one("#help").scroll_relative(y=lines, animate=False)

@@ -25,6 +25,7 @@ class PromptScreen(ModalScreen[str | None]):
         complete: what the first name that begins so makes of it.
     """
 
+    TITLE = "Write"
     HELP = "Enter takes what is written, Tab completes a path, Escape leaves."
 
     def __init__(self, title: str, note: str, value: str, complete: Complete | None = None) -> None:
@@ -62,6 +63,7 @@ class ConfirmScreen(ModalScreen[bool]):
         yes: what `y` does.
     """
 
+    TITLE = "Sure?"
     HELP = "y does it, n or Escape does not."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="confirm.yes", tooltip="Do it"),

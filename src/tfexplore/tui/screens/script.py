@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tfexplore.tui.help_text import first_key, muted
+
 FILE_NAME = "tfexplore-request.txt"
 _TITLES = {"tfexplore": "tfexplore", "curl": "curl", "python": "Python", "saved_model_cli": "saved_model_cli"}
 
@@ -24,6 +26,7 @@ class ScriptScreen(ModalScreen[None]):
         scripts: name and text of each.
     """
 
+    TITLE = "As a script"
     HELP = "The same call as a command line, a request to TensorFlow Serving, or a Python program that runs as it is."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,tab,l", "turn(1)", "Next form", id="script.next", tooltip="The next form of the call"),
@@ -31,6 +34,7 @@ class ScriptScreen(ModalScreen[None]):
             "left,shift+tab,h", "turn(-1)", "Form before", show=False, id="script.before", tooltip="The one before"
         ),
         Binding("w", "write", "To a file", id="script.write", tooltip=f"Write it to {FILE_NAME} in the current folder"),
+        Binding("y", "copy", "Copy", id="script.copy", tooltip="Copy it"),
         Binding("escape,q,e", "dismiss", "Close", id="script.close", tooltip="Back to the form"),
     ]
 
@@ -54,10 +58,16 @@ class ScriptScreen(ModalScreen[None]):
         for number, (name, _) in enumerate(self.scripts):
             title = _TITLES[name]
             is_shown = number == self.shown
-            names.append((f"[{title}]" if is_shown else f" {title} ", "bold $accent" if is_shown else "$text-muted"))
+            names.append((f"[{title}]" if is_shown else f" {title} ", "bold $accent" if is_shown else muted(self)))
         # The text comes from `repr`, `json.dumps` and `shlex.quote`: what is no printable character is none here.
         written = "".join(one if one.isprintable() or one == "\n" else "?" for one in self.scripts[self.shown][1])
-        foot = self.said or f"← → other forms   w writes it to {FILE_NAME}   Escape closes"
+        copies, writes, closes = (
+            first_key(self.app, f"script.{name}", key)
+            for name, key in (("copy", "y"), ("write", "w"), ("close", "escape"))
+        )
+        foot = (
+            self.said or f"← → other forms   {copies} copies it   {writes} writes it to {FILE_NAME}   {closes} closes"
+        )
         lines = [Content.assemble(*names), Content(""), Content(written), Content(""), Content(foot)]
         self.query_one("#script", Static).update(Content("\n").join(lines))
 
@@ -65,6 +75,18 @@ class ScriptScreen(ModalScreen[None]):
         """Shows another form."""
         self.shown = (self.shown + by) % len(self.scripts)
         self.said = ""
+        self._draw()
+
+    def action_copy(self) -> None:
+        """Copies the text."""
+        from tfexplore.core.copied import LINE, PYTHON, Copy
+        from tfexplore.tui.clipboard import copy_out
+
+        app = self.app
+        name, written = self.scripts[self.shown]
+        setting = getattr(getattr(app, "settings", None), "clipboard", "auto")
+        write = app._driver.write if app._driver is not None else lambda _: None
+        self.said, _ = copy_out(Copy(PYTHON if name == "python" else LINE, written), setting, write)
         self._draw()
 
     def action_write(self) -> None:

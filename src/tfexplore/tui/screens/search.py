@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -23,6 +25,7 @@ from tfexplore.tui.widgets.line_view import LineView
 class HitList(LineView):
     """What was found: glyph, name, and the function it is in."""
 
+    TITLE = "What was found"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
         "line--cursor-blurred",
@@ -50,6 +53,11 @@ class HitList(LineView):
     def has_focus_or_marks(self) -> bool:
         """The cursor is always there, though the typing has the focus."""
         return True
+
+    @property
+    def cursor_style(self) -> Style:
+        """See `LineView`; as in a pane that has the focus."""
+        return self.get_component_rich_style("line--cursor")
 
     def move_cursor(self, line: int) -> None:
         """See `LineView`."""
@@ -84,15 +92,28 @@ class HitList(LineView):
 class SearchScreen(ModalScreen[Subject | None]):
     """Dismissed with what was chosen, or None."""
 
+    TITLE = "Search"
     HELP = (
         "Type words, all of which must occur in the name (a capital letter makes case count). op:Conv2D, "
-        "dtype:float32, shape:[?,3], attr:padding=SAME and /regex/ narrow it. Enter goes to what the cursor is on."
+        "dtype:float32, shape:[?,3], attr:padding=SAME and /regex/ narrow it; Conv2D > BiasAdd > Relu finds ops along "
+        "edges. Enter goes to what the cursor is on."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="search.down"),
-        Binding("up,ctrl+p", "move(-1)", "Up", show=False, priority=True, id="search.up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, priority=True, id="search.page_down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, priority=True, id="search.page_up"),
+        Binding("down,ctrl+n", "move(1)", "Down", show=False, priority=True, id="search.down", tooltip="The hit below"),
+        Binding("up,ctrl+p", "move(-1)", "Up", show=False, priority=True, id="search.up", tooltip="The hit above"),
+        Binding(
+            "pagedown",
+            "page(1)",
+            "Page down",
+            show=False,
+            priority=True,
+            id="search.page_down",
+            tooltip="A screenful down",
+        ),
+        Binding(
+            "pageup", "page(-1)", "Page up", show=False, priority=True, id="search.page_up", tooltip="A screenful up"
+        ),
+        Binding("ctrl+y", "copy_hit", "Copy", priority=True, id="search.copy", tooltip="Copy what the cursor is on"),
         Binding("enter", "take", "Go there", priority=True, id="search.take", tooltip="Show what the cursor is on"),
         Binding("escape", "leave", "Close", priority=True, id="search.close", tooltip="Back to where you were"),
     ]
@@ -100,6 +121,19 @@ class SearchScreen(ModalScreen[Subject | None]):
     def __init__(self, finding: Finding) -> None:
         super().__init__()
         self.finding = finding
+        self._early = ""
+
+    def on_key(self, event: Key) -> None:
+        """Takes what is typed before the field has the focus: on a slow line keys come in bursts."""
+        fields = self.query(Input)
+        if event.is_printable and event.character and not (fields and fields.first().has_focus):
+            event.stop()
+            if fields and self.is_mounted:
+                field = fields.first()
+                field.value += event.character
+                field.cursor_position = len(field.value)
+            else:
+                self._early += event.character
 
     def compose(self) -> ComposeResult:
         """What is typed, what was found, how much."""
@@ -112,6 +146,8 @@ class SearchScreen(ModalScreen[Subject | None]):
         """Shows what the last search found, and takes what is typed."""
         field = self.query_one(Input)
         field.cursor_blink = False
+        if self._early:
+            field.value = self._early
         field.focus()
         self.draw()
 
@@ -148,6 +184,12 @@ class SearchScreen(ModalScreen[Subject | None]):
         subject = await self.finding.subject()
         if subject is not None:
             self.dismiss(subject)
+
+    def action_copy_hit(self) -> None:
+        """Asks what to copy of what the cursor is on."""
+        app = self.app
+        if hasattr(app, "action_copy"):
+            app.action_copy()
 
     def action_leave(self) -> None:
         """Goes back; what was found stays for the next time."""

@@ -11,9 +11,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tfexplore.tui.help_text import first_key
+
 _WHAT = (
     "It would run in a process of its own, in a sandbox as far as this kernel has one: it reads its own files, writes "
-    "to a scratch folder and has no network. The Safety tab (5) tells all that was found."
+    "to a scratch folder and has no network. The Safety tab tells all that was found."
 )
 
 
@@ -24,6 +26,7 @@ class TrustScreen(ModalScreen[bool]):
         found: what the scan found, as a visible sentence.
     """
 
+    TITLE = "Run this model?"
     HELP = "The model could do something that no model needs. y runs it all the same, for this session; n does not."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "trust(True)", "Run it", id="trust.yes", tooltip="Trust this model for this session, and run it"),
@@ -43,7 +46,12 @@ class TrustScreen(ModalScreen[bool]):
             Content(""),
             Content(_WHAT),
             Content(""),
-            Content.assemble(("y", "bold"), "  run it, and trust it for this session   ", ("n", "bold"), "  do not"),
+            Content.assemble(
+                (first_key(self.app, "trust.yes", "y"), "bold"),
+                "  run it, and trust it for this session   ",
+                (first_key(self.app, "trust.no", "n"), "bold"),
+                "  do not",
+            ),
         ]
         with VerticalScroll(classes="box"):
             yield Static(Content("\n").join(parts), markup=False)

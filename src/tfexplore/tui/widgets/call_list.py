@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -10,6 +11,7 @@ from textual.content import Content
 from textual.message import Message
 
 from tfexplore.core import text
+from tfexplore.core.copied import NAME, Copy, of_text
 from tfexplore.core.form import BY_FUNCTION, BY_SIGNATURE
 from tfexplore.tui.labels import glyphs
 from tfexplore.tui.predict import Predict
@@ -84,6 +86,11 @@ class CallList(LineView):
             Segment(name, self.piece_style("predict--name")),
             Segment(f"  {note}" if room > 3 else "", self.piece_style("predict--facts")),
         ]
+
+    def copies_here(self) -> Sequence[Copy]:
+        """See `LineView`: the name of what can be called."""
+        choice = self.predict.choices[self.predict.choice] if self.predict.choices else None
+        return [*([of_text(NAME, choice.name)] if choice is not None and choice.name else []), *super().copies_here()]
 
     def act(self) -> None:
         """See `LineView`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from textual.content import Content
 from textual.message import Message
 
 from tfexplore.core import text
+from tfexplore.core.copied import LINE, Copy, of_text
 from tfexplore.core.detail import Detail, Line
 from tfexplore.core.subjects import Subject
 from tfexplore.tui.details import Details
@@ -35,10 +37,23 @@ class _Drawn:
 class DetailPane(LineView):
     """The details of one subject."""
 
+    TITLE = "The details"
     HELP = "What is known about the row of the tree. Lines with an arrow lead on."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,right", "follow", "Follow", id="detail.follow", tooltip="Go to what the line names"),
-        Binding("backspace", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+        Binding("v", "values", "Values", id="detail.values", tooltip="The values of what is shown"),
+        Binding("backspace,u", "back", "Back", id="detail.back", tooltip="Go back to what was shown before"),
+        Binding(
+            "right_curly_bracket", "block(1)", "Next block", show=False, id="detail.block", tooltip="To the next block"
+        ),
+        Binding(
+            "left_curly_bracket",
+            "block(-1)",
+            "Block before",
+            show=False,
+            id="detail.block_before",
+            tooltip="To the block before",
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
@@ -55,6 +70,13 @@ class DetailPane(LineView):
         def __init__(self, subject: Subject) -> None:
             super().__init__()
             self.subject = subject
+
+    class ValuesRequested(Message):
+        """The values of what is shown are wanted, else of what the cursor's line leads to."""
+
+        def __init__(self, *subjects: Subject) -> None:
+            super().__init__()
+            self.subjects = subjects
 
     class BackRequested(Message):
         """The person wants to go back."""
@@ -114,6 +136,55 @@ class DetailPane(LineView):
             Segment(drawn.value, self.piece_style(style)),
         ]
 
+    def go_to_block(self, titles: Sequence[str]) -> bool:
+        """Moves the cursor to the first line of the first of these blocks; tells whether there is one."""
+        self.update_lines()
+        places = {drawn.title: line for line, drawn in reversed([*enumerate(self._drawn)]) if drawn.title}
+        title = next((title for title in titles if title in places), None)
+        if title is not None:
+            self._go_below(places[title])
+        return title is not None
+
+    def action_block(self, by: int) -> None:
+        """Moves the cursor to the first line of the next block, or of the one before."""
+        titles = [line for line, drawn in enumerate(self._drawn) if drawn.title]
+        if by > 0:
+            wanted = next((line for line in titles if line > self.cursor_line), None)
+        else:
+            wanted = next((line for line in reversed(titles) if line + 1 < self.cursor_line), -1)
+        if wanted is not None and self._drawn:
+            self._go_below(wanted)
+
+    def _go_below(self, title: int) -> None:
+        """Moves the cursor to the line below a title, which is to be seen as well."""
+        self.session.move_line(title + 1)
+        self.scroll_to(y=max(0, title - 1), animate=False, force=True, immediate=True)
+        self.show_cursor()
+        self.refresh()
+
+    @property
+    def _line(self) -> Line | None:
+        return self._drawn[self.cursor_line].line if self.cursor_line < len(self._drawn) else None
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether the cursor's line can be followed; the title stands for the subject as well."""
+        line = self._line
+        return line is None or line.subject is not None
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """See `LineView`: what the line names, else what is shown."""
+        line, shown = self._line, self.session.shown
+        if line is not None and line.subject is not None:
+            return line.subject
+        return shown.subject if shown is not None else None
+
+    def copies_here(self) -> Sequence[Copy]:
+        """See `LineView`: the whole value of the line, however many lines of the screen it takes."""
+        line = self._line
+        return (of_text(LINE, line.value),) if line is not None and line.value else ()
+
     def act(self) -> None:
         """See `LineView`."""
         self.action_follow()
@@ -124,6 +195,23 @@ class DetailPane(LineView):
             line = self._drawn[self.cursor_line].line
             if line is not None and line.subject is not None:
                 self.post_message(self.FollowRequested(line.subject))
+
+    def go_to_line(self, title: str, number: int) -> bool:
+        """Moves the cursor to line `number` of the block of that title; tells whether there is one."""
+        detail = self._drawn_of[0]
+        lines = [line for block in (detail.blocks if detail else ()) if block.title == title for line in block.lines]
+        for place, drawn in enumerate(self._drawn):
+            if drawn.line is not None and number < len(lines) and drawn.line is lines[number]:
+                self._move(place)
+                return True
+        return False
+
+    def action_values(self) -> None:
+        """Asks for the values of what is shown."""
+        if self.session.shown is not None:
+            line = self._drawn[self.cursor_line].line if self.cursor_line < len(self._drawn) else None
+            ahead = (line.subject,) if line is not None and line.subject is not None else ()
+            self.post_message(self.ValuesRequested(self.session.shown.subject, *ahead))
 
     def action_back(self) -> None:
         """Goes back to what was shown before."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.screen import ModalScreen
@@ -32,6 +31,8 @@ _PATH = Row("path", "path", "", kind=PATH)
 class FinetunePane(Container):
     """The tab's three panes and their work."""
 
+    TITLE = "Fine-tune"
+    HELP = "What is tuned and how on the left; the variables with their ticks, and the run, beside it."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", id="tune.run", tooltip="Take steps; after a pause, those that are left"),
         Binding("p", "pause", "Pause", id="tune.pause", tooltip="Stop between two steps; Ctrl-R or p goes on"),
@@ -284,21 +285,3 @@ class FinetunePane(Container):
             self.finetune.say(str(error), bad=True)
             return
         self.app.push_screen(ScriptScreen(scripts))
-
-    def commands(self) -> Iterator[SystemCommand]:
-        """The command palette's entries."""
-        named: dict[str, tuple[Callable[[], Any], str]] = {
-            "run": (self.action_run, "Take steps of the optimizer (Ctrl-R)"),
-            "pause": (self.action_pause, "Stop between two steps, or go on (p)"),
-            "stop": (self.action_stop, "Stop between two steps, and leave the rest (s)"),
-            "look": (self.action_look, "Look which variables get a gradient (l)"),
-            "roll_back": (self.action_roll_back, "Go back to the weights as loaded (r)"),
-            "export": (self.action_export, "Write a copy of the model with the new weights (x)"),
-            "save": (self.action_save, "Save a checkpoint now (w)"),
-            "restore": (self.action_restore, "Go on from a checkpoint (o)"),
-            "scripts": (self.action_scripts, "The run as a command line and in Python (e)"),
-        }
-        titles = {"run": "Tune", "look": "Gradients", "scripts": "As a script", "roll_back": "Roll back"}
-        for action, (call, about) in named.items():
-            if self.check_action(action, ()):
-                yield SystemCommand(titles.get(action, action.capitalize()), about, call)

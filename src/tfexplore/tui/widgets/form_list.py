@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rich.segment import Segment
@@ -12,6 +13,7 @@ from textual.message import Message
 
 from tfexplore.core import text
 from tfexplore.core.completion import Completions
+from tfexplore.core.copied import NAME, VALUE, Copy, of_text
 from tfexplore.core.form import FEATURE
 from tfexplore.tui.widgets.line_view import LineView
 
@@ -227,6 +229,14 @@ class FormList(LineView):
     def has_focus_or_marks(self) -> bool:
         """See `LineView`; marked while its row is edited."""
         return bool(self.fields)
+
+    def copies_here(self) -> Sequence[Copy]:
+        """See `LineView`: the row's value as it is written, then its name."""
+        if self.predict.row >= len(self.fields):
+            return ()
+        field = self.fields[self.predict.row]
+        pairs = ((VALUE, self.predict.value_of(field)), (NAME, field.name))
+        return [of_text(kind, raw) for kind, raw in pairs if raw]
 
     def act(self) -> None:
         """See `LineView`."""

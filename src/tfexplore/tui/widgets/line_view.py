@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -12,6 +13,13 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tfexplore.core.copied import LINE, Copy, of_text
+from tfexplore.core.subjects import Subject
+
+# A line is copied whole, as if the pane were that wide.
+_WIDE = 4096
+_BOLD = Style(bold=True)
+
 
 class LineView(ScrollView, can_focus=True):
     """Base of the panes: a cursor on one of many lines, moved by arrows and vim keys.
@@ -20,12 +28,12 @@ class LineView(ScrollView, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="line.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="line.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="line.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="line.page_down"),
-        Binding("home,g", "first", "First line", show=False, id="line.first"),
-        Binding("end,G", "last", "Last line", show=False, id="line.last"),
+        Binding("up,k", "move(-1)", "Up", show=False, id="line.up", tooltip="The line above"),
+        Binding("down,j", "move(1)", "Down", show=False, id="line.down", tooltip="The line below"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="line.page_up", tooltip="A screenful up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="line.page_down", tooltip="A screenful down"),
+        Binding("home,g", "first", "First line", show=False, id="line.first", tooltip="The first line"),
+        Binding("end,G", "last", "Last line", show=False, id="line.last", tooltip="The last line"),
     ]
 
     @property
@@ -45,6 +53,10 @@ class LineView(ScrollView, can_focus=True):
     def draw_line(self, line: int, cells: int) -> list[Segment]:
         """The pieces of one line in at most `cells` cells."""
         raise NotImplementedError
+
+    def draw_blank(self, y: int, cells: int) -> list[Segment]:
+        """The pieces of line `y` of the screen, below the last line."""
+        return []
 
     def update_lines(self) -> None:
         """Draws anew after the lines changed; stays where the person has scrolled to."""
@@ -68,11 +80,14 @@ class LineView(ScrollView, can_focus=True):
         line = self.scroll_offset.y + y
         base = self.rich_style
         if line >= self.line_count:
-            return Strip.blank(cells, base)
+            return Strip(self.draw_blank(y, cells)).adjust_cell_length(cells).apply_style(base)
         segments = self.draw_line(line, cells)
         strip = Strip(segments).adjust_cell_length(cells)
         if line == self.cursor_line and self.has_focus_or_marks:
-            return strip.apply_style(self.cursor_style)
+            style = self.cursor_style
+            if style.reverse:  # a piece's colour would be a patch in it
+                strip = Strip([Segment(part, _BOLD if own and own.bold else None) for part, own, _ in strip])
+            return strip.apply_style(style)
         return strip.apply_style(base)
 
     @property
@@ -83,7 +98,9 @@ class LineView(ScrollView, can_focus=True):
     def piece_style(self, name: str) -> Style:
         """The look of a piece of a line, without a background of its own: the cursor's shows through."""
         full = self.get_component_rich_style(name)
-        return Style(color=full.color, bold=full.bold, italic=full.italic, underline=full.underline)
+        return Style(
+            color=full.color, bold=full.bold, dim=full.dim or None, italic=full.italic, underline=full.underline
+        )
 
     @property
     def cursor_style(self) -> Style:
@@ -127,3 +144,17 @@ class LineView(ScrollView, can_focus=True):
 
     def act(self) -> None:
         """What Enter does."""
+
+    # -- copying --
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """What the cursor's line stands for; None where it is nothing, or what the details follow."""
+        return None
+
+    def copies_here(self) -> Sequence[Copy]:
+        """What can be copied of the cursor's line itself: the line, as it is drawn."""
+        if self.cursor_line >= self.line_count:
+            return ()
+        drawn = "".join(segment.text for segment in self.draw_line(self.cursor_line, _WIDE)).strip()
+        return (of_text(LINE, drawn),) if drawn else ()

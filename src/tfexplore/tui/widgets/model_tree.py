@@ -6,19 +6,22 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.tui.labels import row_label
 from tfexplore.tui.outline import Node
 from tfexplore.tui.session import Session
 from tfexplore.tui.widgets.line_view import LineView
+from tfexplore.tui.widgets.place_title import place_pieces
 
 
 class ModelTree(LineView):
     """The model's tree, by keyboard."""
 
+    TITLE = "The tree"
     HELP = "The model as a tree. Branches are read when they are opened."
     HELP_IN_LIST = (
         "The models found in this folder and up to four levels below; of a serving base directory the newest version "
@@ -32,10 +35,42 @@ class ModelTree(LineView):
             id="tree.act",
             tooltip="Open or close a branch; on a leaf, go to its details; in a list, open the model",
         ),
+        Binding(
+            "t",
+            "lists",
+            "Lists",
+            id="tree.lists",
+            tooltip="Flat lists of all nodes, ops, tensors, variables, keys; in a function, of its own",
+        ),
+        Binding(
+            "e",
+            "enter_function",
+            "Into function",
+            show=False,
+            id="tree.enter",
+            tooltip="Show the graph of the function under the cursor, or that its node calls",
+        ),
+        # Of two actions with one key the first that there is counts.
+        Binding("backspace,u", "leave_function", "Out", id="tree.out", tooltip="Out of the function that was entered"),
+        Binding("v", "values", "Values", id="tree.values", tooltip="The values of a variable, a key or a constant"),
         Binding("backspace,u", "leave", "Models", id="tree.leave", tooltip="Back to the list of models"),
         Binding("r", "search_again", "Search again", id="tree.search", tooltip="Look for models once more"),
-        Binding("right", "open_branch", "Open branch", show=False, id="tree.open"),
-        Binding("left", "close_branch", "Close branch", show=False, id="tree.close"),
+        Binding(
+            "right",
+            "open_branch",
+            "Open branch",
+            show=False,
+            id="tree.open",
+            tooltip="Open a branch; in an open one, go to its first row",
+        ),
+        Binding(
+            "left",
+            "close_branch",
+            "Close branch",
+            show=False,
+            id="tree.close",
+            tooltip="Close a branch; elsewhere, go to the row above it in the tree",
+        ),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line--cursor",
@@ -85,8 +120,24 @@ class ModelTree(LineView):
             super().__init__()
             self.subject = subject
 
+    class ValuesRequested(Message):
+        """The values of a row are wanted."""
+
+        def __init__(self, subject: Subject) -> None:
+            super().__init__()
+            self.subject = subject
+
     class LeaveRequested(Message):
         """The person wants to go back to the list of models."""
+
+    class ListsRequested(Message):
+        """The flat lists are to be shown."""
+
+    class EnterFunctionRequested(Message):
+        """The function under the cursor is to be entered."""
+
+    class LeaveFunctionRequested(Message):
+        """The function that was entered last is to be left."""
 
     class SearchRequested(Message):
         """The list is to be made anew."""
@@ -94,8 +145,17 @@ class ModelTree(LineView):
     def __init__(self, session: Session, *, id: str) -> None:
         super().__init__(id=id)
         self.session = session
-        self.border_title = "Model"
         self._asking = False
+
+    @property
+    def help_now(self) -> str:
+        """What it is for, as it is now."""
+        return self.HELP_IN_LIST if self.session.in_list else self.HELP
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """See `LineView`."""
+        return self.session.subject_at(self.cursor_line)
 
     @property
     def line_count(self) -> int:
@@ -114,13 +174,21 @@ class ModelTree(LineView):
 
     def update_lines(self) -> None:
         """See `LineView`."""
-        self.border_title = "Models" if self.session.in_list else "Model"
+        path = self.session.function_path
+        title = [("Models" if self.session.in_list else "Model", "")]
+        self.border_title = Content.assemble(*(place_pieces(path, max(8, self.size.width - 6)) if path else title))
         super().update_lines()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the list, and the one that leads back to it, are there only where they do something."""
         if action == "leave":
             return self.session.can_leave
+        if action == "leave_function":
+            return bool(self.session.function_path)
+        if action in ("lists", "enter_function"):
+            return self.session.model is not None and not self.session.in_list
+        if action == "values":
+            return not self.session.in_list
         if action == "search_again":
             listing = self.session.listing
             return self.session.in_list and listing is not None and not listing.searching
@@ -197,9 +265,27 @@ class ModelTree(LineView):
         self.post_message(self.OpenRequested(subject))
         return True
 
+    def action_values(self) -> None:
+        """Asks for the values of the row."""
+        subject = self.session.subject_at(self.cursor_line)
+        if subject is not None:
+            self.post_message(self.ValuesRequested(subject))
+
     def action_leave(self) -> None:
         """Goes back to the list of models."""
         self.post_message(self.LeaveRequested())
+
+    def action_lists(self) -> None:
+        """Shows the flat lists."""
+        self.post_message(self.ListsRequested())
+
+    def action_enter_function(self) -> None:
+        """Shows the graph of the function under the cursor."""
+        self.post_message(self.EnterFunctionRequested())
+
+    def action_leave_function(self) -> None:
+        """Shows what was shown before the function was entered."""
+        self.post_message(self.LeaveFunctionRequested())
 
     def action_search_again(self) -> None:
         """Looks for models once more."""

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.timer import Timer
 
 from tfexplore.core import text
-from tfexplore.core.subjects import FoundSubject
+from tfexplore.core.subjects import FoundSubject, Subject
 from tfexplore.errors import Cancelled, ModelError
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab, Topic
 from tfexplore.tui.widgets.detail_pane import DetailPane
 from tfexplore.tui.widgets.finetune_tab import FinetuneTab
+from tfexplore.tui.widgets.flat_list import FlatListView
+from tfexplore.tui.widgets.going import Going
 from tfexplore.tui.widgets.line_view import LineView
 from tfexplore.tui.widgets.model_tree import ModelTree
 from tfexplore.tui.widgets.predict_tab import PredictTab
 from tfexplore.tui.widgets.safety_list import SafetyList
+from tfexplore.tui.widgets.walking import Walking
 
 # From the last move of the cursor to the reading of the details.
 _DEBOUNCE = 0.08
 
 
-class Panes(Container):
+class Panes(Going, Walking):
     """The tree or the findings with the details beside them, or a tab of its own panes."""
 
     def __init__(self, session: Session, *, id: str) -> None:
@@ -34,6 +36,7 @@ class Panes(Container):
     def compose(self) -> ComposeResult:
         """All of them; those of other tabs are hidden."""
         yield ModelTree(self.session, id="tree")
+        yield FlatListView(self.session, id="lists")
         yield SafetyList(self.session, id="safety")
         yield DetailPane(self.session, id="detail")
         yield PredictTab(self.session, id="predict")
@@ -48,18 +51,38 @@ class Panes(Container):
         elif topic is Topic.SAFETY:
             self.query_one(SafetyList).update_lines()
             self.app.refresh_bindings()
+        elif topic is Topic.FLAT:
+            self._draw_lists()
+        elif topic is Topic.FLAT_ROWS:
+            self.query_one(FlatListView).refresh()
         else:
             pane = self.query_one(DetailPane) if topic is Topic.DETAIL else self.query_one(ModelTree)
             pane.update_lines()
             if topic is not Topic.ROWS:
                 pane.show_cursor()
+            if topic is Topic.DETAIL:
+                self.update_keys()
+
+    def _draw_lists(self) -> None:
+        """Shows the lists in the tree's place, or the tree again; the new one of the two has the focus of the other."""
+        lists, tree = self.query_one(FlatListView), self.query_one(ModelTree)
+        shown = self.session.lists is not None and self.session.tab is Tab.EXPLORE
+        if lists.display is not shown:
+            focused = self.screen.focused in (lists, tree)
+            self.adapt()
+            if focused:
+                self._left.focus()
+        if shown:
+            lists.update_lines()
+            lists.show_cursor()
 
     def adapt(self) -> None:
         """Gives the list of models, or the model's tab, its room."""
         self.set_class(self.session.in_list, "-list")
         tab, focused = self.session.tab, self.screen.focused
         for kind, shown in (
-            (ModelTree, tab is Tab.EXPLORE),
+            (ModelTree, tab is Tab.EXPLORE and self.session.lists is None),
+            (FlatListView, tab is Tab.EXPLORE and self.session.lists is not None),
             (SafetyList, tab is Tab.SAFETY),
             (DetailPane, tab not in (Tab.PREDICT, Tab.FINETUNE)),
         ):
@@ -72,7 +95,9 @@ class Panes(Container):
     @property
     def _left(self) -> LineView:
         """The pane whose cursor the details follow."""
-        return self.query_one(SafetyList if self.session.tab is Tab.SAFETY else ModelTree)
+        if self.session.tab is Tab.SAFETY:
+            return self.query_one(SafetyList)
+        return self.query_one(ModelTree if self.session.lists is None else FlatListView)
 
     def focus_left(self) -> None:
         """Goes to the pane that the shown tab is worked in first."""
@@ -145,8 +170,7 @@ class Panes(Container):
     @work(exclusive=True, group="detail", description="looking for a node")
     async def show_finding(self) -> None:
         """Shows the node that the finding under the cursor is about."""
-        if self._debounce is not None:  # its details are the place to come back to
-            self._debounce.stop()
+        self.keep_details()  # they are the place to come back to
         await self.session.read_pointed_at()
         subject = await self.session.node_of_finding()
         if subject is None:
@@ -157,11 +181,17 @@ class Panes(Container):
 
     # -- the tree --
 
-    @on(ModelTree.CursorMoved)
-    @on(SafetyList.CursorMoved)
-    def cursor_moved(self) -> None:
+    def keep_details(self) -> None:
+        """See `Going`."""
         if self._debounce is not None:
             self._debounce.stop()
+
+    @on(ModelTree.CursorMoved)
+    @on(SafetyList.CursorMoved)
+    @on(FlatListView.CursorMoved)
+    def cursor_moved(self) -> None:
+        """See `Going`."""
+        self.keep_details()
         self._debounce = self.set_timer(_DEBOUNCE, self.show_row)
 
     @work(exclusive=True, group="detail", description="reading a detail")
@@ -201,6 +231,7 @@ class Panes(Container):
             self.cursor_moved()
 
     @on(ModelTree.LeafEntered)
+    @on(FlatListView.RowEntered)
     def _leaf_entered(self) -> None:
         self.query_one(DetailPane).focus()
 
@@ -214,8 +245,34 @@ class Panes(Container):
     async def follow(self, message: DetailPane.FollowRequested) -> None:
         """Shows what a line of the details names."""
         await self.session.follow(message.subject)
+        await self.go_along()
 
     @on(DetailPane.BackRequested)
     def _back_requested(self) -> None:
-        if not self.session.back():
+        if self.session.back():
+            self.went_back()
+            self.read_shown()
+        else:
             self._left.focus()
+
+    @work(exclusive=True, group="detail", description="reading a detail again")
+    async def read_shown(self) -> None:
+        """Reads what is shown, where the way back led to something whose detail was let go."""
+        await self.session.read_detail()
+
+    # -- values --
+
+    @on(ModelTree.ValuesRequested)
+    def _values_of_row(self, message: ModelTree.ValuesRequested) -> None:
+        self.show_values(message.subject)
+
+    @on(DetailPane.ValuesRequested)
+    def _values_of_detail(self, message: DetailPane.ValuesRequested) -> None:
+        self.show_values(*message.subjects)
+
+    @work(exclusive=True, group="values", description="opening the values")
+    async def show_values(self, *subjects: Subject) -> None:
+        """Shows the values of the first of these things that has any."""
+        from tfexplore.tui.screens.values import open_values
+
+        await open_values(self.app, self.session.loader, *subjects)

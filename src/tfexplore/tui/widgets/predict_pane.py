@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widget import Widget
@@ -34,14 +34,22 @@ class ResultPane(DetailPane):
         """No line of it leads anywhere."""
         return action != "follow"
 
+    def labels_above(self) -> Iterator[str]:
+        """What stands as a title or a label on the cursor's line and on those above, the nearest first."""
+        for drawn in reversed(self._drawn[: self.cursor_line + 1]):
+            yield from filter(None, (drawn.title, drawn.line.label if drawn.line is not None else ""))
+
 
 class PredictPane(Container):
     """The tab's four panes and their work."""
 
+    TITLE = "Predict"
+    HELP = "Calls the model: what is called and its inputs on the left, what came of it on the right."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", id="predict.run", tooltip="Call the model with what the form holds"),
         Binding("e", "scripts", "As a script", id="predict.script", tooltip="The same call as curl, Python, a command"),
         Binding("c", "compare", "Compare", id="predict.compare", tooltip="How the run differs from the one before it"),
+        Binding("v", "values", "Values", show=False, id="predict.values", tooltip="The values of an output"),
         Binding("r", "repeat", "Repeat", id="predict.repeat", tooltip="How many more calls, for their latency"),
     ]
 
@@ -131,6 +139,29 @@ class PredictPane(Container):
     def _runs_wanted(self, message: DetailPane.BackRequested) -> None:
         message.stop()
         self.query_one(RunList).focus()
+
+    # -- values --
+
+    @on(DetailPane.ValuesRequested)
+    def _values_wanted(self, message: DetailPane.ValuesRequested) -> None:
+        message.stop()
+        self.action_values()
+
+    @work(exclusive=True, group="values", description="opening the values of an output")
+    async def action_values(self) -> None:
+        """Shows the values of the output under the cursor, of the run that is looked at."""
+        from tfexplore.core.tensor_source import ArraySource
+        from tfexplore.tui.screens.values import open_source
+
+        run = self.predict.runs[self.predict.run] if self.predict.runs else None
+        outputs = run.answer.outputs if run is not None and run.answer is not None else ()
+        if not outputs:
+            self.notify("No values: run it first (Ctrl-R).", markup=False, timeout=4)
+            return
+        by_label = {text.label(output.name): output for output in outputs}
+        pane = self.query_one(ResultPane)
+        output = next((by_label[label] for label in pane.labels_above() if label in by_label), outputs[0])
+        await open_source(self.app, self.predict.result.loader, ArraySource(output.name, output.array))
 
     # -- what is called --
 
@@ -291,10 +322,3 @@ class PredictPane(Container):
         except (UsageError, Cancelled):
             return
         self.app.push_screen(ScriptScreen(scripts))
-
-    def commands(self) -> Iterator[SystemCommand]:
-        """The command palette's entries."""
-        yield SystemCommand("Run", "Call the model with what the form holds (Ctrl-R)", self.action_run)
-        yield SystemCommand("As a script", "The call as curl, Python, a command line (e)", self.action_scripts)
-        yield SystemCommand("Compare runs", "How the run differs from the one before it (c)", self.action_compare)
-        yield SystemCommand("Repeat", "How many more calls, for their latency (r)", self.action_repeat)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from textual.app import SystemCommand
 from textual.containers import Container
 from textual.widget import Widget
 
@@ -51,8 +49,3 @@ class PredictTab(Container):
         """Goes to the next pane."""
         if self.pane is not None:
             self.pane.focus_next(focused, step)
-
-    def commands(self) -> Iterator[SystemCommand]:
-        """The command palette's entries, while the tab is shown."""
-        if self.pane is not None and self.display:
-            yield from self.pane.commands()

@@ -11,6 +11,7 @@ from textual.message import Message
 
 from tfexplore.core import text
 from tfexplore.core.scan_finding import CALL, LOAD, SAVE, UNREACHED
+from tfexplore.core.subjects import Subject
 from tfexplore.tui.session import Session
 from tfexplore.tui.widgets.line_view import LineView
 
@@ -20,6 +21,7 @@ _WHEN = {LOAD: "at load", CALL: "when called", SAVE: "when saved", UNREACHED: "n
 class SafetyList(LineView):
     """What a scan has found; the details of the cursor's finding stand in the other pane."""
 
+    TITLE = "Safety"
     HELP = (
         "What the model could do to this machine: files, network, other code. Level, when, op and what it does. "
         "Enter goes to the node."
@@ -51,6 +53,12 @@ class SafetyList(LineView):
     def __init__(self, session: Session, *, id: str) -> None:
         super().__init__(id=id)
         self.session = session
+
+    @property
+    def subject_here(self) -> Subject | None:
+        """See `LineView`."""
+        safety = self.session.safety
+        return safety.subject if safety is not None else None
 
     @property
     def line_count(self) -> int:

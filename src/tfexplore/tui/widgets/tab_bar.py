@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tfexplore.core import text
+from tfexplore.tui.help_text import first_key, muted
 from tfexplore.tui.session import Session
 from tfexplore.tui.topics import Tab
 
@@ -31,13 +32,17 @@ class TabBar(Widget):
         self.session = session
 
     def _labels(self) -> list[tuple[Tab, str]]:
-        return [(tab, f" {KEYS[tab][0]} {NAMES[tab]} ") for tab in self.session.tabs]
+        return [
+            (tab, f" {first_key(self.app, f'app.tab_{tab.value}', KEYS[tab][0])} {NAMES[tab]} ")
+            for tab in self.session.tabs
+        ]
 
     def render(self) -> Content:
         """One line of text."""
         parts = []
+        is_plain = self.app.native_ansi_color
         for tab, label in self._labels():
-            style = "bold $text on $accent 40%" if tab is self.session.tab else "$text-muted"
+            style = ("bold" if is_plain else "bold $text on $accent 40%") if tab is self.session.tab else muted(self)
             parts.append((f"[{label.strip()}]" if tab is self.session.tab else label, style))
         return Content.assemble(*parts)
 
