@@ -107,7 +107,7 @@ def _running_search(terminal: Terminal, downs: int) -> None:
 _PANES: tuple[tuple[str, Callable[[Terminal, int], None], tuple[str, ...]], ...] = (
     ("the tree", _tree, _MOVES),
     ("the tree, branches opened and closed", _tree, _BRANCHES),
-    # ("the flat list", _list, _MOVES),
+    ("the flat list", _list, _MOVES),
     ("what a search found", _search, _HITS),
     ("typing while a search runs", _running_search, tuple("abc") + ("\x7f",) * 3),
 )
@@ -122,7 +122,7 @@ def _storm(terminal: Terminal, keys: tuple[str, ...], seed: int) -> list[Answer]
 def _detail(terminal: Terminal, keys: tuple[str, ...]) -> Answer:
     """One key, and all that it leads to."""
     terminal.until_quiet(_SETTLED)
-    return terminal.answer("j", quiet=_SETTLED, at_most=2.0)
+    return terminal.answer("j", quiet=_SETTLED, at_most=10.0)
 
 
 def _rows(what: str, panes: list[Answer], details: list[Answer]) -> Iterator[Row]:
