@@ -22,6 +22,8 @@ from tfexplore.tui.widgets.model_tree import ModelTree
 RANKER = FOLDER / "ranker"
 TRAINING = FOLDER / "training"
 DEADLINE = 20.0
+# What the tests have had done: the class that an action was done by, its name, its parameters.
+DONE: set[tuple[type[Any], str, tuple[Any, ...]]] = set()
 
 
 async def until(pilot: Pilot[Any], happened: Callable[[], Any]) -> Any:

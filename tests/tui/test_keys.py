@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from textual.actions import parse
 from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
@@ -16,7 +17,7 @@ from tfexplore.tui.app import ExplorerApp
 from tfexplore.tui.key_table import Entry, keymap, normal_keys, table, template
 from tfexplore.tui.screens.help import HelpScreen
 from tfexplore.tui.widgets.line_view import LineView
-from tui.driving import RANKER, Driver, until
+from tui.driving import DONE, RANKER, Driver, until
 
 
 def test_every_binding_has_an_id_a_name_and_a_tooltip() -> None:
@@ -244,3 +245,17 @@ async def test_every_modal_screen_has_help() -> None:
             await driver.until(lambda: app.screen is screen)  # noqa: B023
             screen.dismiss(None)
             await driver.until(lambda: len(app.screen_stack) == 1)
+
+
+def test_every_action_was_done_by_a_test(whole_run: None) -> None:
+    """Each binding's action, with its parameters, by one of the classes that have it: pressed, not called."""
+    waiting = []
+    for entry in table():
+        _, name, parameters = parse(entry.binding.action)
+        if entry.binding.action.startswith("app."):
+            users: tuple[type[Any], ...] = (ExplorerApp,)
+        else:
+            users = entry.users
+        if not any((user, name, tuple(parameters)) in DONE for user in users):
+            waiting.append(f"{entry.binding.id}: {entry.binding.action} of {entry.owner.__name__}")
+    assert waiting == []

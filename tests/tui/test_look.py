@@ -114,8 +114,8 @@ def drawn(session: Session, *options: str, **more: str) -> None:
     until_seen(session, "written by")
 
 
-# In the line of keys, where it is only while nothing lies over the panes.
-CLOSED = "y Copy"
+# A row of the tree, which is seen only while nothing lies over the panes.
+CLOSED = r"Signatures +3"
 TOKEN = re.compile(
     r"\x1b\[(\d*);?(\d*)([HC])|\x1b\[[0-9;?<>=$ ]*[@-~]|\x1b[\]P].*?(?:\x07|\x1b\\)|\x1b.|(.)", re.DOTALL
 )

@@ -122,7 +122,7 @@ class ExplorerApp(App[None], inherit_bindings=False):
         if not known:
             self._said.append(f"There is no theme {text.visible(look.theme[:40])}; Ctrl-P shows those that there are.")
         self.theme = look.theme if known else SIXTEEN if look.colors <= 16 else DARK
-        self.no_color = not look.colors
+        self.no_color = self.no_color or not look.colors
         themes.draw_with(self, look)
 
     def _take_keys(self) -> None:
