@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
-from tfexplore.core.finetune_plan import OPTIMIZERS, FinetunePlan
+from tfexplore.core.finetune_plan import OPTIMIZERS, FinetunePlan, TuneVariable
 from tfexplore.core.plan import Target
 from tfexplore.core.scripts import CHILD, expression, load
 from tfexplore.core.traces import Slot
@@ -107,13 +108,7 @@ def script(target: Target, plan: FinetunePlan, steps: int) -> str:
 
 
 def _variables(plan: FinetunePlan) -> list[str]:
-    lines = ["", "variables = []", "for path in ["]
-    for one in plan.variables:
-        if one.train:
-            path, cut, _ = one.key.partition("/.ATTRIBUTES/")
-            if not cut:
-                raise UsageError("a script for variables of TensorFlow 1 is not written")
-            lines.append(f"    {[_unescaped(part) for part in path.split('/')]!r},")
+    lines = ["", "variables = []", "for path in [", *_paths([one for one in plan.variables if one.train])]
     lines += [
         "]:",
         "    variable = model",
@@ -122,6 +117,22 @@ def _variables(plan: FinetunePlan) -> list[str]:
         "    if variable.dtype.is_floating or variable.dtype.is_complex:",
         "        variables.append(variable)",
     ]
+    held = [one for one in plan.variables if one.hold]
+    if held:
+        # The function may change them itself.
+        lines += ["", "frozen = []", "for path in [", *_paths(held), "]:", "    variable = model"]
+        lines += ["    for name in path:", "        variable = child(variable, name)"]
+        lines.append("    frozen.append((variable, tf.Variable(variable)))")
+    return lines
+
+
+def _paths(variables: Sequence[TuneVariable]) -> list[str]:
+    lines = []
+    for one in variables:
+        path, cut, _ = one.key.partition("/.ATTRIBUTES/")
+        if not cut:
+            raise UsageError("a script for variables of TensorFlow 1 is not written")
+        lines.append(f"    {[_unescaped(part) for part in path.split('/')]!r},")
     return lines
 
 
@@ -288,8 +299,10 @@ def _step(plan: FinetunePlan) -> list[str]:
         "        if gradient is not None:",
         "            update(gradient, variable, slot)",
         "    iteration.assign_add(1)",
-        "    return loss",
     ]
+    if any(one.hold for one in plan.variables):
+        lines += ["    for variable, value in frozen:", "        variable.assign(value)"]
+    lines.append("    return loss")
     return lines
 
 

@@ -85,8 +85,21 @@ def evaluate(program: Any, names: Mapping[str, Any]) -> Any:
     Raises:
         Refused: it is no program, or names what is not there; what TensorFlow raises passes.
     """
-    found = _value(program, names, 0)
+    try:
+        found = _value(program, names, 0)
+    except TypeError as error:
+        if isinstance(names.get("y"), Mapping):
+            raise _all_outputs(names["y"]) from error
+        raise
+    if isinstance(found, Mapping):
+        raise _all_outputs(found)
     return tf.convert_to_tensor(found)
+
+
+def _all_outputs(outputs: Mapping[str, Any]) -> Refused:
+    return Refused(
+        "wrong_input", f"y is all outputs in the loss: take one, y['name'], of: {', '.join(map(str, outputs))}"
+    )
 
 
 def _value(program: Any, names: Mapping[str, Any], depth: int) -> Any:

@@ -143,6 +143,9 @@ class State:
             row = int(self._place.row.numpy())
             tuning.resume(int(self._step.numpy()), row, None if seed < 0 else seed)
             has_optimizer = _has_slots(tuning, shapes)
+            if not has_optimizer:
+                # Else it would count another optimizer's steps as its own.
+                tuning.optimizer.reset([one.variable for one in tuning.trained])
         else:
             for key, stored in keys.items():
                 variable = self._by_key()[key]
@@ -238,6 +241,7 @@ def _object_graph(reader: Any, shapes: dict[str, Any]) -> Any:
 
 def _has_slots(tuning: Tuning, shapes: dict[str, Any]) -> bool:
     names = tuning.optimizer.get_slot_names()
-    return "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE" in shapes and all(
+    own = ["iter", "momentum_cache"] if hasattr(tuning.optimizer, "momentum_cache") else ["iter"]
+    return all(f"optimizer/{name}/.ATTRIBUTES/VARIABLE_VALUE" in shapes for name in own) and all(
         any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for key in shapes) for name in names
     )
