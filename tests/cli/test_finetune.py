@@ -195,7 +195,8 @@ def test_ctrl_c(models: Path, tmp_path: Path, times: int) -> None:
         (("--loss-expr", "y", "--as", "python", "--json"), "--as prints a script instead of running it"),
         (("--loss-expr", "y['a']", "--signature", "none"), "there is no signature none"),
         (("--loss-expr", "y", "--output", "nothing"), "serving_default has no output nothing"),
-        (("--loss-expr", "y"), "is missing: give --input id=VALUE"),
+        (("--loss-expr", "y", "--output", "y"), "is missing: give --input id=VALUE"),
+        (("--loss-expr", "y"), "has 2 outputs, and y alone is all of them: choose one with --output NAME"),
         (("--loss-expr", "y", "--steps", "0"), "no number from 1 on"),
     ],
 )
@@ -218,6 +219,26 @@ def test_data_that_does_not_fit(run: Run, no_child: list[Any], models: Path, tmp
         found = run("finetune", models / "dense", *words, "--loss", "mse", "--output", "y")
         assert found.code == 2
         assert sentence in found.err
+    assert not no_child
+
+
+def test_classes_are_whole_numbers(run: Run, no_child: list[Any], models: Path, tmp_path: Path) -> None:
+    words = ("--target", "label", "--loss", "sparse_categorical_crossentropy", "--output", "hidden")
+    (tmp_path / "rows.csv").write_text('x,id,label\n"[1,2,3]",1,2.0\n"[1,2,3]",1,1.5\n')
+    found = run("finetune", models / "dense", "--data", tmp_path / "rows.csv", *words)
+    assert found.code == 2
+    assert "takes numbers of classes, whole ones, and the column label has 1.5 (row 2)" in found.err
+    assert not no_child
+
+
+def test_checkpoints_do_not_go_into_the_model(run: Run, no_child: list[Any], models: Path, tmp_path: Path) -> None:
+    before = sorted((models / "basic").rglob("*"))
+    (tmp_path / "link").symlink_to(models / "basic")
+    for folder in (models / "basic", models / "basic" / "new" / "er", tmp_path / "link" / "variables"):
+        found = run("finetune", models / "basic", *BASIC, "--checkpoint-dir", folder)
+        assert found.code == 2
+        assert "the model itself lies there" in found.err
+    assert sorted((models / "basic").rglob("*")) == before
     assert not no_child
 
 

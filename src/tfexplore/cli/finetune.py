@@ -87,6 +87,8 @@ def run(options: argparse.Namespace) -> int:
             from tfexplore.core.export import check_export
 
             check_export(model, options.export, overwrite=options.overwrite)
+        if options.checkpoint_dir is not None:
+            _check_checkpoint_dir(model, options.checkpoint_dir)
         if not running.is_trusted(model, options):
             return running.FOUND
         import asyncio
@@ -116,6 +118,19 @@ def _refuse_mixed(options: argparse.Namespace) -> None:
         if options.form is not None and getattr(options, name):
             what = name.replace("_", "-")
             raise UsageError(f"--as prints a script instead of running it, so --{what} would do nothing")
+
+
+def _check_checkpoint_dir(model: Model, directory: str) -> None:
+    import os
+
+    from tfexplore.core.new_folder import lies_within
+
+    folder = model.path if os.path.isdir(model.path) else os.path.dirname(model.path) or "."
+    if lies_within(directory, folder):
+        raise UsageError(
+            f"--checkpoint-dir {text.visible(directory)}: the model itself lies there ({text.visible(folder)}), "
+            "and it is never written to"
+        )
 
 
 def _mapping(words: Sequence[str]) -> dict[str, str]:
