@@ -62,6 +62,28 @@ async def test_an_optimizer_does_not_count_the_steps_of_another(
     assert losses == pytest.approx(expected, rel=1e-5)
 
 
+async def test_a_damaged_checkpoint_leaves_every_bit(shared: Runtime, models: Path, tmp_path: Path) -> None:
+    wish = {"data": models / "rows.npz", "target": "label", "batch": 16, "loss": "mse", "output": "y"}
+    wish |= {"optimizer": "adam"}
+    directory = CheckpointDirectory(str(tmp_path), 3)
+    one = await tuned(shared, models / "dense", **wish)
+    await one.tuner.run(3, directory=directory)
+    data = tmp_path / "ckpt-3.data-00000-of-00001"
+    whole = data.read_bytes()
+    found = await tuned(shared, models / "dense", **wish)
+    await found.tuner.run(5)
+    before = bits(await found.values())
+    expected = [one.loss for one in (await (await tuned(shared, models / "dense", **wish)).tuner.run(8)).figures][5:]
+    found = await tuned(shared, models / "dense", **wish)
+    await found.tuner.run(5)
+    for place in range(0, len(whole), len(whole) // 12):
+        data.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        with pytest.raises(RunFailed):
+            await found.tuner.restore(str(tmp_path / "ckpt-3"))
+        assert bits(await found.values()) == before
+    assert [one.loss for one in (await found.tuner.run(3)).figures] == expected
+
+
 async def test_the_script_holds_what_is_frozen(shared: Runtime, models: Path) -> None:
     wish = {"call": "__call__", "data": models / "rows.npz", "target": "label", "loss": "mse"}
     wish |= {"mapping": {"x": "x"}, "settings": {"learning_rate": 0.001}}
@@ -82,6 +104,6 @@ async def test_several_outputs_are_chosen_from(shared: Runtime, models: Path) ->
     with pytest.raises(UsageError, match=r"has one output, so write y alone for it, not y\['y'\]"):
         await tuned(shared, models / "session", inputs=["[1, 2]"], expression="y['y'] ** 2")
     for expression in ("y", "y * 2", "tf.reduce_mean(y)"):
+        given = {"inputs": ["x=[[1, 2, 3]]", "id=[1]"], "expression": expression}
         with pytest.raises(RunFailed, match=r"y is all outputs in the loss: take one, y\['name'\], of: (y|hidden), "):
-            given = {"inputs": ["x=[[1, 2, 3]]", "id=[1]"], "expression": expression}
             await tuned(shared, models / "dense", call="serve", **given)

@@ -24,7 +24,7 @@ from tfexplore.core.finetune_plan import (
 from tfexplore.core.model import SAVED_MODEL
 from tfexplore.core.plan import Given, Target
 from tfexplore.core.requests import read_request
-from tfexplore.errors import UsageError
+from tfexplore.errors import TfexploreError, UsageError
 
 if TYPE_CHECKING:
     import asyncio
@@ -131,6 +131,8 @@ def _check_checkpoint_dir(model: Model, directory: str) -> None:
             f"--checkpoint-dir {text.visible(directory)}: the model itself lies there ({text.visible(folder)}), "
             "and it is never written to"
         )
+    if os.path.lexists(directory) and not os.path.isdir(directory):
+        raise UsageError(f"--checkpoint-dir {text.visible(directory)} is no folder")
 
 
 def _mapping(words: Sequence[str]) -> dict[str, str]:
@@ -196,7 +198,7 @@ async def _tuned(
         target, running.child_options(options), line, lambda about: running.tell_sandbox(about, quiet=quiet)
     )
     interrupts = _Interrupts(quiet)
-    restored, exported = None, None
+    restored, exported, failed = None, None, None
     try:
         if plan is None:
             traces = await runner.traces(options.call, options.timeout)
@@ -221,10 +223,14 @@ async def _tuned(
         for saved in ran.saved:
             diagnostics.note(f"saved {saved.prefix}", quiet=quiet)
         if options.export is not None and ran.why == "done":
-            exported = await tuner.export(model, meta_graph, options.export, overwrite=options.overwrite)
-            for sentence in exported.notes:
-                diagnostics.note(sentence, quiet=quiet)
-            diagnostics.note(f"exported {exported.path}", quiet=quiet)
+            try:
+                exported = await tuner.export(model, meta_graph, options.export, overwrite=options.overwrite)
+            except TfexploreError as error:  # what the steps gave is printed all the same
+                failed = error
+            else:
+                for sentence in exported.notes:
+                    diagnostics.note(sentence, quiet=quiet)
+                diagnostics.note(f"exported {exported.path}", quiet=quiet)
     finally:
         line.clear()
         await runner.close()
@@ -237,6 +243,8 @@ async def _tuned(
         output.write(output.json_text(document))
     else:
         _write_text(prepared, ran, options)
+    if failed is not None:
+        raise failed
     return _outcome(ran, options)
 
 

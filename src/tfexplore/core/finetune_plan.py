@@ -203,6 +203,9 @@ def choose_optimizer(kind: str, given: Mapping[str, Any]) -> Optimizer:
         if name not in OPTIMIZERS[kind]:
             others = ", ".join("--" + one.replace("_", "-") for one in OPTIMIZERS[kind])
             raise UsageError(f"{kind} takes no --{name.replace('_', '-')}, only {others}")
+    for name in ("beta_1", "beta_2", "rho", "momentum"):
+        if name in settings and not 0 <= settings[name] < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is from 0 to below 1, not {settings[name]!r}")
     if settings.get("nesterov") and not settings.get("momentum"):
         raise UsageError("--nesterov goes with --momentum")
     return Optimizer(kind, settings)
