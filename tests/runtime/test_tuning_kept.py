@@ -94,6 +94,16 @@ async def test_the_script_holds_what_is_frozen(shared: Runtime, models: Path) ->
     assert losses != [one.loss for one in (await free.tuner.run(6)).figures]
 
 
+async def test_the_script_gives_the_same_figures_whatever_the_batch(shared: Runtime, models: Path) -> None:
+    # A mean over 20 or 10 rows is rounded, unlike one over 16.
+    wish = {"data": models / "rows.npz", "target": "up", "batch": 20, "output": "hidden"}
+    wish |= {"loss": "sparse_categorical_crossentropy", "from_logits": True}
+    found = await tuned(shared, models / "dense", **wish)
+    figures = (await found.tuner.run(30)).figures
+    assert scripted(found, models / "dense", 30) == [one.loss for one in figures]
+    assert scripted(found, models / "dense", 30, column=2) == [one.gradient_norm for one in figures]
+
+
 async def test_several_outputs_are_chosen_from(shared: Runtime, models: Path) -> None:
     for expression, sentence in (
         ("tf.reduce_mean(y)", r"has 2 outputs, and y alone is all of them: .* --output NAME, or write y\['hidden'\]"),

@@ -1,4 +1,4 @@
-"""The same run as a Python script that needs TensorFlow alone and prints the same losses."""
+"""The same run as a Python script that needs TensorFlow alone and prints the same losses and gradient norms."""
 
 from __future__ import annotations
 
@@ -258,12 +258,28 @@ def _written(part: object, names: dict[str, str]) -> str:
     return repr(part)
 
 
+# As the child has it. Without the norms TensorFlow's optimizer of graphs makes another program of the same step, whose
+# loss differs in the last bit now and then.
+_NORM = """
+
+def norm(gradient):
+    if isinstance(gradient, tf.IndexedSlices):
+        unique, places = tf.unique(gradient.indices)
+        gradient = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(unique))
+    if gradient.dtype.is_complex:
+        gradient = tf.abs(gradient)
+    if gradient.dtype in (tf.float16, tf.bfloat16):
+        gradient = tf.cast(gradient, tf.float32)
+    return tf.sqrt(2.0 * tf.cast(tf.nn.l2_loss(gradient), tf.float64))
+"""
+
+
 def _step(plan: FinetunePlan) -> list[str]:
     names = {name: f"constants[{name!r}]" for name in plan.constants}
     names |= {name: f"tf.gather(columns[{name!r}], rows)" for name in plan.columns}
     args, kwargs = plan.arguments
     given = [_written(part, names) for part in args] + ([f"**{_written(kwargs, names)}"] if kwargs else [])
-    lines = ["", ""]
+    lines = [_NORM, ""]
     if not plan.eager:
         lines.append("@tf.function")
     lines += [
@@ -302,7 +318,10 @@ def _step(plan: FinetunePlan) -> list[str]:
     ]
     if any(one.hold for one in plan.variables):
         lines += ["    for variable, value in frozen:", "        variable.assign(value)"]
-    lines.append("    return loss")
+    lines += [
+        "    norms = [norm(gradient) for gradient in gradients if gradient is not None]",
+        "    return tf.stack([tf.cast(tf.math.real(loss), tf.float64), *norms])",
+    ]
     return lines
 
 
@@ -330,4 +349,8 @@ def _loop(plan: FinetunePlan, steps: int) -> list[str]:
             f"for number in range({steps}):",
             "    rows = tf.constant(next(drawn))",
         ]
-    return [*lines, "    print(number + 1, float(step(rows)))"]
+    return [
+        *lines,
+        "    loss, *norms = step(rows).numpy().tolist()",
+        "    print(number + 1, loss, float(np.sqrt(np.dot(norms, norms))))",
+    ]
