@@ -117,3 +117,23 @@ async def test_several_outputs_are_chosen_from(shared: Runtime, models: Path) ->
         given = {"inputs": ["x=[[1, 2, 3]]", "id=[1]"], "expression": expression}
         with pytest.raises(RunFailed, match=r"y is all outputs in the loss: take one, y\['name'\], of: (y|hidden), "):
             await tuned(shared, models / "dense", call="serve", **given)
+
+
+@pytest.mark.parametrize("batch", [1, 8, 20])
+async def test_rows_are_never_compared_with_columns(shared: Runtime, models: Path, batch: int) -> None:
+    """Eight units and a batch of eight, or of one, would fit each other by chance."""
+    wish = {"data": models / "rows.npz", "target": "label", "batch": batch, "output": "hidden"}
+    for loss in ("mse", "mae"):
+        with pytest.raises(
+            RunFailed, match=rf"the target has the shape \({batch},\), what the model gives \({batch}, 8"
+        ):
+            await tuned(shared, models / "dense", **wish, loss=loss)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+async def test_a_target_of_whole_numbers_in_an_expression(shared: Runtime, models: Path, eager: bool) -> None:
+    wish = {"data": models / "rows.npz", "target": "up", "batch": 16, "output": "y", "eager": eager}
+    with pytest.raises(RunFailed, match=r"y is float32 .* target int64.*; write tf.cast\(target, tf.float32\)"):
+        await tuned(shared, models / "dense", **wish, expression="(y[:, 0] - target) ** 2")
+    found = await tuned(shared, models / "dense", **wish, expression="(y[:, 0] - tf.cast(target, tf.float32)) ** 2")
+    assert (await found.tuner.run(2)).why == "done"
