@@ -19,6 +19,7 @@ from cli.conftest import Kept, Ran, Run, command, environment, on_pty
 from runtime import tuning_models
 from runtime.conftest import is_there
 from tfexplore import __version__, demo
+from tfexplore.errors import UsageError
 
 RANKER = demo.FOLDER / "ranker"
 ROWS = demo.FOLDER / "rows.jsonl"
@@ -175,6 +176,23 @@ def test_ctrl_c(models: Path, tmp_path: Path, times: int) -> None:
 # -- what it refuses --
 
 
+def test_an_export_that_fails_does_not_take_the_figures_along(
+    finetune: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tfexplore.core import export
+
+    def full(*_: object, **__: object) -> None:
+        raise UsageError("the disk is full")
+
+    monkeypatch.setattr(export, "export", full)
+    found = finetune(models / "basic", *BASIC, "--steps", 3, "--export", tmp_path / "new")
+    assert (found.code, len(found.out.splitlines())) == (2, 3)
+    assert "the disk is full" in found.err
+    found = finetune(models / "basic", *BASIC, "--steps", 3, "--export", tmp_path / "new", "--json")
+    assert found.code == 2
+    assert (len(json.loads(found.out)["steps"]), json.loads(found.out)["exported"]) == (3, None)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -185,6 +203,7 @@ def test_ctrl_c(models: Path, tmp_path: Path, times: int) -> None:
         (("--loss-expr", "y", "--target", "t"), "--target goes with --data FILE"),
         (("--loss-expr", "y", "--from-logits"), "--from-logits goes with the cross-entropies"),
         (("--loss-expr", "y", "--optimizer", "adam", "--momentum", "0.9"), "adam takes no --momentum, only --learning"),
+        (("--loss-expr", "y", "--optimizer", "adam", "--beta-1", "1.5"), "--beta-1 is from 0 to below 1, not 1.5"),
         (("--loss-expr", "y", "--nesterov"), "--nesterov goes with --momentum"),
         (("--loss-expr", "y", "--train", "nothing"), "--train nothing finds no variable"),
         (("--loss-expr", "y", "--freeze", "."), "no variable is left to be tuned; --freeze took all"),
@@ -195,7 +214,8 @@ def test_ctrl_c(models: Path, tmp_path: Path, times: int) -> None:
         (("--loss-expr", "y", "--as", "python", "--json"), "--as prints a script instead of running it"),
         (("--loss-expr", "y['a']", "--signature", "none"), "there is no signature none"),
         (("--loss-expr", "y", "--output", "nothing"), "serving_default has no output nothing"),
-        (("--loss-expr", "y"), "is missing: give --input id=VALUE"),
+        (("--loss-expr", "y", "--output", "y"), "is missing: give --input id=VALUE"),
+        (("--loss-expr", "y"), "has 2 outputs, and y alone is all of them: choose one with --output NAME"),
         (("--loss-expr", "y", "--steps", "0"), "no number from 1 on"),
     ],
 )
@@ -218,6 +238,36 @@ def test_data_that_does_not_fit(run: Run, no_child: list[Any], models: Path, tmp
         found = run("finetune", models / "dense", *words, "--loss", "mse", "--output", "y")
         assert found.code == 2
         assert sentence in found.err
+    assert not no_child
+
+
+def test_classes_are_whole_numbers(run: Run, no_child: list[Any], models: Path, tmp_path: Path) -> None:
+    words = ("--target", "label", "--loss", "sparse_categorical_crossentropy", "--output", "hidden")
+    (tmp_path / "rows.csv").write_text('x,id,label\n"[1,2,3]",1,2.0\n"[1,2,3]",1,1.5\n')
+    found = run("finetune", models / "dense", "--data", tmp_path / "rows.csv", *words)
+    assert found.code == 2
+    assert "takes numbers of classes, whole ones, and the column label has 1.5 (row 2)" in found.err
+    assert not no_child
+
+
+def test_checkpoints_do_not_go_into_the_model(run: Run, no_child: list[Any], models: Path, tmp_path: Path) -> None:
+    before = sorted((models / "basic").rglob("*"))
+    (tmp_path / "link").symlink_to(models / "basic")
+    for folder in (models / "basic", models / "basic" / "new" / "er", tmp_path / "link" / "variables"):
+        found = run("finetune", models / "basic", *BASIC, "--checkpoint-dir", folder)
+        assert found.code == 2
+        assert "the model itself lies there" in found.err
+    assert sorted((models / "basic").rglob("*")) == before
+    found = run("finetune", models / "basic", *BASIC, "--checkpoint-dir", __file__)
+    assert (found.code, "test_finetune.py is no folder" in found.err) == (2, True)
+    assert not no_child
+
+
+def test_where_no_export_could_go(run: Run, no_child: list[Any], models: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = run("finetune", models / "basic", *BASIC, "--export", tmp_path / "file" / "new")
+    assert found.code == 2
+    assert f"cannot be written ({tmp_path / 'file'} is no folder)" in found.err
     assert not no_child
 
 

@@ -86,6 +86,23 @@ def test_checkpoints_of_others_stay_and_nothing_is_replaced(written: Path, tmp_p
     )  # fmt: skip
 
 
+def test_what_lies_elsewhere_is_never_removed(written: Path, tmp_path: Path) -> None:
+    other = CheckpointDirectory(str(tmp_path / "other"), 0)
+    save(other, written, 1)
+    before = content(tmp_path / "other")
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "other")
+    (folder / "checkpoint").write_text(
+        'model_checkpoint_path: "link/ckpt-1"\nall_model_checkpoint_paths: "link/ckpt-1"\n'
+        f'all_model_checkpoint_paths: "{tmp_path}/other/ckpt-1"\n'
+    )
+    directory = CheckpointDirectory(str(folder), 1)
+    assert save(directory, written, 10)[1] == []
+    assert save(directory, written, 20)[1] == [str(folder / "ckpt-10")]
+    assert content(tmp_path / "other") == before
+
+
 def test_what_is_no_checkpoint(written: Path, tmp_path: Path) -> None:
     directory = CheckpointDirectory(str(tmp_path), 1)
     for names in (

@@ -100,14 +100,14 @@ def batches(rows: int, size: int, seed: int | None = 0) -> Iterator[Any]:
         epoch += 1
 
 
-def scripted(found: Tuned, path: Path, steps: int) -> list[float]:
-    """The losses that the script prints, which runs here."""
+def scripted(found: Tuned, path: Path, steps: int, *, column: int = 1) -> list[float]:
+    """The losses that the script prints (column 2: the gradient norms), which runs here."""
     with open_model(str(path)) as model:
         text = script(target(model, model.meta_graph()), found.plan, steps)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(text, "script", "exec"), {"__name__": "script"})
-    return [float(line.split()[1]) for line in printed.getvalue().splitlines()]
+    return [float(line.split()[column]) for line in printed.getvalue().splitlines()]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ ROWS = 50
 
 
 def write_all(tf: Any, folder: Path) -> None:
-    """`basic/`, `dense/`, `normed/`, `tables/`, `session/`, and rows for them in `rows.npz`."""
+    """`basic/`, `dense/`, `normed/`, `states/`, `tables/`, `session/`, and rows for them in `rows.npz`."""
     rng = np.random.default_rng(7)
 
     class Basic(tf.Module):
@@ -71,6 +71,19 @@ def write_all(tf: Any, folder: Path) -> None:
     for training in (False, True):
         normed.__call__.get_concrete_function(tf.TensorSpec([None, 3], tf.float32, name="x"), training=training)
     tf.saved_model.save(normed, str(folder / "normed"))
+
+    class States(tf.Module):
+        """What it gives hangs on how often it was called."""
+
+        def __init__(self) -> None:
+            self.w = tf.Variable(np.ones(3, "float32"), name="w")
+            self.state = tf.Variable(0.0, trainable=False, name="state")
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+        def __call__(self, x: Any) -> Any:
+            return tf.reduce_sum(x * self.w, 1) + self.state.assign_add(1.0)
+
+    tf.saved_model.save(States(), str(folder / "states"))
 
     class Tables(tf.Module):
         """Words through a vocabulary to an embedding."""

@@ -24,7 +24,7 @@ from tfexplore.core.finetune_plan import (
 from tfexplore.core.model import SAVED_MODEL
 from tfexplore.core.plan import Given, Target
 from tfexplore.core.requests import read_request
-from tfexplore.errors import UsageError
+from tfexplore.errors import TfexploreError, UsageError
 
 if TYPE_CHECKING:
     import asyncio
@@ -87,6 +87,8 @@ def run(options: argparse.Namespace) -> int:
             from tfexplore.core.export import check_export
 
             check_export(model, options.export, overwrite=options.overwrite)
+        if options.checkpoint_dir is not None:
+            _check_checkpoint_dir(model, options.checkpoint_dir)
         if not running.is_trusted(model, options):
             return running.FOUND
         import asyncio
@@ -116,6 +118,21 @@ def _refuse_mixed(options: argparse.Namespace) -> None:
         if options.form is not None and getattr(options, name):
             what = name.replace("_", "-")
             raise UsageError(f"--as prints a script instead of running it, so --{what} would do nothing")
+
+
+def _check_checkpoint_dir(model: Model, directory: str) -> None:
+    import os
+
+    from tfexplore.core.new_folder import lies_within
+
+    folder = model.path if os.path.isdir(model.path) else os.path.dirname(model.path) or "."
+    if lies_within(directory, folder):
+        raise UsageError(
+            f"--checkpoint-dir {text.visible(directory)}: the model itself lies there ({text.visible(folder)}), "
+            "and it is never written to"
+        )
+    if os.path.lexists(directory) and not os.path.isdir(directory):
+        raise UsageError(f"--checkpoint-dir {text.visible(directory)} is no folder")
 
 
 def _mapping(words: Sequence[str]) -> dict[str, str]:
@@ -181,7 +198,7 @@ async def _tuned(
         target, running.child_options(options), line, lambda about: running.tell_sandbox(about, quiet=quiet)
     )
     interrupts = _Interrupts(quiet)
-    restored, exported = None, None
+    restored, exported, failed = None, None, None
     try:
         if plan is None:
             traces = await runner.traces(options.call, options.timeout)
@@ -206,10 +223,14 @@ async def _tuned(
         for saved in ran.saved:
             diagnostics.note(f"saved {saved.prefix}", quiet=quiet)
         if options.export is not None and ran.why == "done":
-            exported = await tuner.export(model, meta_graph, options.export, overwrite=options.overwrite)
-            for sentence in exported.notes:
-                diagnostics.note(sentence, quiet=quiet)
-            diagnostics.note(f"exported {exported.path}", quiet=quiet)
+            try:
+                exported = await tuner.export(model, meta_graph, options.export, overwrite=options.overwrite)
+            except TfexploreError as error:  # what the steps gave is printed all the same
+                failed = error
+            else:
+                for sentence in exported.notes:
+                    diagnostics.note(sentence, quiet=quiet)
+                diagnostics.note(f"exported {exported.path}", quiet=quiet)
     finally:
         line.clear()
         await runner.close()
@@ -222,6 +243,8 @@ async def _tuned(
         output.write(output.json_text(document))
     else:
         _write_text(prepared, ran, options)
+    if failed is not None:
+        raise failed
     return _outcome(ran, options)
 
 

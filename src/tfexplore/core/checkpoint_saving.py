@@ -36,7 +36,7 @@ class CheckpointDirectory:
 
     Args:
         path: made where it is missing.
-        max_to_keep: of the checkpoints of such runs; others are left alone. 0 keeps all.
+        max_to_keep: of the checkpoints of such runs that lie in it; others are left alone. 0 keeps all.
 
     Raises:
         UsageError: it cannot be made, or is no folder.
@@ -88,7 +88,8 @@ class CheckpointDirectory:
         entries.append((prefix, now))
         old: list[str] = []
         if self._max_to_keep:
-            ours = [one for one, _ in entries if one == prefix or _is_of_a_run(one)]
+            here = [one for one, _ in entries if os.sep not in os.path.relpath(one, self.path)]
+            ours = [one for one in here if one == prefix or _is_of_a_run(one)]
             old = ours[: -self._max_to_keep]
         entries = [(one, stamp) for one, stamp in entries if one not in old]
         self._write_state(entries)

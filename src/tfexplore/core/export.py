@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfexplore.core.checkpoint import Checkpoint
 from tfexplore.core.files import MAX_DEPTH, STRANGER, what_is
 from tfexplore.core.model import SAVED_MODEL, Model
-from tfexplore.core.new_folder import NewFolder, lies_within
+from tfexplore.core.new_folder import NewFolder, check_can_be_made, lies_within
 from tfexplore.errors import CorruptError, ModelError, RefusedFileError, UnsupportedError, UsageError
 from tfexplore.formats import fingerprint, saved_model
 from tfexplore.formats.bundle import Bundle
@@ -138,6 +138,7 @@ def check_export(model: Model, directory: str, *, overwrite: bool = False) -> No
     if bundle.damage:
         raise bundle.damage[0].without_traceback()
     _check_target(folder, directory, overwrite, {one.name for one in _walk(folder, None)})
+    check_can_be_made(directory)
 
 
 def _source(model: Model) -> tuple[str, Bundle]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfexplore.core import inputs, text
@@ -203,6 +203,9 @@ def choose_optimizer(kind: str, given: Mapping[str, Any]) -> Optimizer:
         if name not in OPTIMIZERS[kind]:
             others = ", ".join("--" + one.replace("_", "-") for one in OPTIMIZERS[kind])
             raise UsageError(f"{kind} takes no --{name.replace('_', '-')}, only {others}")
+    for name in ("beta_1", "beta_2", "rho", "momentum"):
+        if name in settings and not 0 <= settings[name] < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is from 0 to below 1, not {settings[name]!r}")
     if settings.get("nesterov") and not settings.get("momentum"):
         raise UsageError("--nesterov goes with --momentum")
     return Optimizer(kind, settings)
@@ -344,9 +347,25 @@ def _check_output(signature: Signature, loss: Loss) -> None:
     names = [info.name for info in signature.outputs]
     if loss.output is not None and loss.output not in names:
         raise UsageError(f"{signature.called} has no output {text.label(loss.output)}{near(loss.output, names)}")
+    if loss.output is None and loss.expression is not None:
+        _check_taken(signature, loss.expression.outputs(), names)
     if loss.output is None and loss.expression is None and len(names) > 1:
         listed = ", ".join(map(text.label, names))
         raise UsageError(f"{signature.called} has {len(names)} outputs: choose one with --output NAME ({listed})")
+
+
+def _check_taken(signature: Signature, taken: Iterable[str | None], names: list[str]) -> None:
+    for name in sorted(taken, key=lambda name: (name is not None, name)):
+        if name is None and len(names) > 1:
+            listed = text.visible(", ".join(f"y[{one!r}]" for one in names))
+            raise UsageError(
+                f"{signature.called} has {len(names)} outputs, and y alone is all of them: choose one with "
+                f"--output NAME, or write {listed}"
+            )
+        if name is not None and len(names) == 1:
+            raise UsageError(f"{signature.called} has one output, so write y alone for it, not y[{name!r}]")
+        if name is not None and name not in names:
+            raise UsageError(f"{signature.called} has no output {text.label(name)}{near(name, names)}")
 
 
 def _bound(
@@ -386,8 +405,22 @@ def _bound(
     if specs and any(dtypes.base(info.dtype) == dtypes.STRING for info in left):
         known = tuple(input_specs(meta_graph, signature, cancel))
     rows = open_data(data.path, left, mapping=dict(data.mapping), target=data.target, specs=known, cancel=cancel)
+    _check_labels(rows, data, wish.loss)
     fed = [*constants, *rows.columns]
     return {**defaults(signature, meta_graph.path, fed), **constants}, rows
+
+
+def _check_labels(rows: Dataset, data: DataWish, loss: Loss) -> None:
+    """Whether a column of classes has numbers of classes."""
+    if loss.kind != "sparse_categorical_crossentropy" or rows.target is None or rows.target.dtype.kind != "f":
+        return
+    wrong = (rows.target != rows.target.round()) & (rows.target == rows.target)
+    if wrong.any():
+        first = int(wrong.reshape(rows.rows, -1).any(axis=1).argmax())
+        raise UsageError(
+            f"{text.visible(rows.path)}: {loss.kind} takes numbers of classes, whole ones, and the column "
+            f"{text.label(data.target or '')} has {float(rows.target[wrong][0])!r} (row {first + 1:,})"
+        )
 
 
 def _made(

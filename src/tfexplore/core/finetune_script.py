@@ -1,12 +1,13 @@
-"""The same run as a Python script that needs TensorFlow alone and prints the same losses."""
+"""The same run as a Python script that needs TensorFlow alone and prints the same losses and gradient norms."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfexplore.core import text
-from tfexplore.core.finetune_plan import OPTIMIZERS, FinetunePlan
+from tfexplore.core.finetune_plan import OPTIMIZERS, FinetunePlan, TuneVariable
 from tfexplore.core.plan import Target
 from tfexplore.core.scripts import CHILD, expression, load
 from tfexplore.core.traces import Slot
@@ -107,13 +108,7 @@ def script(target: Target, plan: FinetunePlan, steps: int) -> str:
 
 
 def _variables(plan: FinetunePlan) -> list[str]:
-    lines = ["", "variables = []", "for path in ["]
-    for one in plan.variables:
-        if one.train:
-            path, cut, _ = one.key.partition("/.ATTRIBUTES/")
-            if not cut:
-                raise UsageError("a script for variables of TensorFlow 1 is not written")
-            lines.append(f"    {[_unescaped(part) for part in path.split('/')]!r},")
+    lines = ["", "variables = []", "for path in [", *_paths([one for one in plan.variables if one.train])]
     lines += [
         "]:",
         "    variable = model",
@@ -122,6 +117,22 @@ def _variables(plan: FinetunePlan) -> list[str]:
         "    if variable.dtype.is_floating or variable.dtype.is_complex:",
         "        variables.append(variable)",
     ]
+    held = [one for one in plan.variables if one.hold]
+    if held:
+        # The function may change them itself.
+        lines += ["", "frozen = []", "for path in [", *_paths(held), "]:", "    variable = model"]
+        lines += ["    for name in path:", "        variable = child(variable, name)"]
+        lines.append("    frozen.append((variable, tf.Variable(variable)))")
+    return lines
+
+
+def _paths(variables: Sequence[TuneVariable]) -> list[str]:
+    lines = []
+    for one in variables:
+        path, cut, _ = one.key.partition("/.ATTRIBUTES/")
+        if not cut:
+            raise UsageError("a script for variables of TensorFlow 1 is not written")
+        lines.append(f"    {[_unescaped(part) for part in path.split('/')]!r},")
     return lines
 
 
@@ -247,12 +258,28 @@ def _written(part: object, names: dict[str, str]) -> str:
     return repr(part)
 
 
+# As the child has it. Without the norms TensorFlow's optimizer of graphs makes another program of the same step, whose
+# loss differs in the last bit now and then.
+_NORM = """
+
+def norm(gradient):
+    if isinstance(gradient, tf.IndexedSlices):
+        unique, places = tf.unique(gradient.indices)
+        gradient = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(unique))
+    if gradient.dtype.is_complex:
+        gradient = tf.abs(gradient)
+    if gradient.dtype in (tf.float16, tf.bfloat16):
+        gradient = tf.cast(gradient, tf.float32)
+    return tf.sqrt(2.0 * tf.cast(tf.nn.l2_loss(gradient), tf.float64))
+"""
+
+
 def _step(plan: FinetunePlan) -> list[str]:
     names = {name: f"constants[{name!r}]" for name in plan.constants}
     names |= {name: f"tf.gather(columns[{name!r}], rows)" for name in plan.columns}
     args, kwargs = plan.arguments
     given = [_written(part, names) for part in args] + ([f"**{_written(kwargs, names)}"] if kwargs else [])
-    lines = ["", ""]
+    lines = [_NORM, ""]
     if not plan.eager:
         lines.append("@tf.function")
     lines += [
@@ -288,7 +315,12 @@ def _step(plan: FinetunePlan) -> list[str]:
         "        if gradient is not None:",
         "            update(gradient, variable, slot)",
         "    iteration.assign_add(1)",
-        "    return loss",
+    ]
+    if any(one.hold for one in plan.variables):
+        lines += ["    for variable, value in frozen:", "        variable.assign(value)"]
+    lines += [
+        "    norms = [norm(gradient) for gradient in gradients if gradient is not None]",
+        "    return tf.stack([tf.cast(tf.math.real(loss), tf.float64), *norms])",
     ]
     return lines
 
@@ -317,4 +349,8 @@ def _loop(plan: FinetunePlan, steps: int) -> list[str]:
             f"for number in range({steps}):",
             "    rows = tf.constant(next(drawn))",
         ]
-    return [*lines, "    print(number + 1, float(step(rows)))"]
+    return [
+        *lines,
+        "    loss, *norms = step(rows).numpy().tolist()",
+        "    print(number + 1, loss, float(np.sqrt(np.dot(norms, norms))))",
+    ]

@@ -63,6 +63,20 @@ class LossExpr(NamedTuple):
     names: tuple[str, ...]
     python: str
 
+    def outputs(self) -> set[str | None]:
+        """The names that it takes out of `y`, as in `y["scores"]`; None for `y` as it is."""
+        found: set[str | None] = set()
+        pending: list[Any] = [self.program]
+        while pending:
+            part = pending.pop()
+            if part == ["name", NAMES[0]]:
+                found.add(None)
+            elif isinstance(part, list) and part[:2] == ["item", ["name", NAMES[0]]]:
+                found.add(part[2])
+            elif isinstance(part, list):
+                pending += part
+        return found
+
 
 def parse(source: str, names: tuple[str, ...] = NAMES) -> LossExpr:
     """What a loss expression says.

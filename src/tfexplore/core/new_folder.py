@@ -202,6 +202,21 @@ def _rename(source: str, target: str, flags: int) -> bool:
     raise OSError(code, os.strerror(code))
 
 
+def check_can_be_made(target: str) -> None:
+    """Whether a folder of that name could be made, as far as can be told without making it.
+
+    Raises:
+        UsageError: it could not, and why.
+    """
+    above = os.path.dirname(os.path.abspath(target))
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise UsageError(f"{target}: cannot be written ({above} is no folder)")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(f"{target}: cannot be written (nothing can be made in {above})")
+
+
 def lies_within(path: str, folder: str) -> bool:
     """Whether `path`, which need not be there, is a folder or lies below it, under whatever name.
 

@@ -85,8 +85,27 @@ def evaluate(program: Any, names: Mapping[str, Any]) -> Any:
     Raises:
         Refused: it is no program, or names what is not there; what TensorFlow raises passes.
     """
-    found = _value(program, names, 0)
+    try:
+        found = _value(program, names, 0)
+    except (TypeError, tf.errors.InvalidArgumentError) as error:
+        y, target = names.get("y"), names.get("target")
+        if isinstance(y, Mapping):
+            raise _all_outputs(y) from error
+        dtypes = [one.dtype for one in (y, target) if isinstance(one, tf.Tensor)]
+        if len(dtypes) == 2 and dtypes[0] != dtypes[1]:
+            message = f"y is {dtypes[0].name} in the loss, and target {dtypes[1].name}: {error}"
+            hint = f"write tf.cast(target, tf.{dtypes[0].name})"
+            raise Refused("wrong_input", message.partition("\n")[0], hint=hint) from error
+        raise
+    if isinstance(found, Mapping):
+        raise _all_outputs(found)
     return tf.convert_to_tensor(found)
+
+
+def _all_outputs(outputs: Mapping[str, Any]) -> Refused:
+    return Refused(
+        "wrong_input", f"y is all outputs in the loss: take one, y['name'], of: {', '.join(map(str, outputs))}"
+    )
 
 
 def _value(program: Any, names: Mapping[str, Any], depth: int) -> Any:
@@ -191,20 +210,31 @@ def _mean(values: Any) -> Any:
     return tf.math.divide_no_nan(tf.reduce_sum(values), tf.cast(tf.size(values), values.dtype))
 
 
+def _same_axes(target: Any, y: Any) -> None:
+    if target.shape.rank and y.shape.rank and target.shape.rank != y.shape.rank:
+        raise Refused("wrong_input", f"the target has the shape {target.shape}, what the model gives {y.shape}")
+
+
 def _same_shape(target: Any, y: Any) -> None:
     if not target.shape.is_compatible_with(y.shape):
         raise Refused("wrong_input", f"the target has the shape {target.shape}, what the model gives {y.shape}")
 
 
 def mse(target: Any, y: Any) -> Any:
-    """Mean squared error, a scalar. The shapes must be broadcastable, as Keras has it."""
+    """Mean squared error, a scalar. The shapes must be broadcastable, as Keras has it.
+
+    Raises:
+        Refused: one has an axis that the other lacks, so that rows would be compared with columns.
+    """
     target, y = _alike(target, y)
+    _same_axes(target, y)
     return _mean(tf.reduce_mean(tf.square(target - y), axis=-1))
 
 
 def mae(target: Any, y: Any) -> Any:
-    """Mean absolute error, a scalar. The shapes must be broadcastable, as Keras has it."""
+    """Mean absolute error, a scalar; as `mse`."""
     target, y = _alike(target, y)
+    _same_axes(target, y)
     return _mean(tf.reduce_mean(tf.abs(target - y), axis=-1))
 
 

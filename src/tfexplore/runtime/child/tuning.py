@@ -85,6 +85,7 @@ class Tuning:
             self.optimizer = Optimizer(str(optimizer.get("kind")), dict(optimizer.get("settings") or {}), chosen)
         self._to_hold = [one for one in variables if one.hold and one.key in self.moved_by_function]
         self._held = [(one.variable, tf.Variable(one.variable, trainable=False)) for one in self._to_hold]
+        self._moving = [one.variable for one in variables if not one.hold and one.key in self.moved_by_function]
         if params.get("seed") is not None:
             tf.random.set_seed(int(params["seed"]))
         self._compiled: dict[int, Callable[[Any], Any]] = {}
@@ -158,6 +159,7 @@ class Tuning:
     def _take(self, rows: Any) -> Any:
         """One step; the loss and the norm of each gradient, float64."""
         chosen = [one.variable for one in self.trained]
+        before = [variable.read_value() for variable in self._moving]
         found, gradients = self._gradients(rows, chosen)
         figures = tf.stack([tf.cast(tf.math.real(found), tf.float64), *map(_norm, gradients)])
         finite = tf.reduce_all(tf.math.is_finite(figures))
@@ -166,7 +168,12 @@ class Tuning:
             self.optimizer.apply(gradients, chosen)
             return tf.constant(True)
 
-        tf.cond(finite, update, lambda: tf.constant(False))
+        def undo() -> Any:
+            for variable, value in zip(self._moving, before):
+                variable.assign(value)
+            return tf.constant(False)
+
+        tf.cond(finite, update, undo)
         for variable, value in self._held:
             variable.assign(value)
         return figures

@@ -83,8 +83,16 @@ class Files:
     def restore(self, request: Request, tuning: Tuning) -> Answer:
         """Restores the checkpoint `prefix` of the files that were given."""
         prefix = self.path(request.params.get("prefix"))
+        optimizer = tuning.optimizer
+        before = tuning_variables.Loaded(
+            [*(one.variable for one in tuning.variables), *optimizer.slots, *optimizer.variables]
+        )
         try:
             return State(tuning).restore(prefix), []
+        except BaseException:
+            # A damaged value is found when others have been assigned.
+            before.put_back()
+            raise
         finally:
             self.clear()
 
@@ -125,7 +133,7 @@ class State:
             (whether it is a checkpoint of such a run).
 
         Raises:
-            Refused: nothing of it fits, or a shape or dtype differs.
+            Refused: nothing of it fits, a shape or dtype differs, or it does not say where the run was.
         """
         reader = tf.train.load_checkpoint(prefix)
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
@@ -139,10 +147,14 @@ class State:
         has_optimizer = False
         if whole:
             self._checkpoint.restore(prefix).expect_partial()
-            seed = int(self._place.seed.numpy())
-            row = int(self._place.row.numpy())
-            tuning.resume(int(self._step.numpy()), row, None if seed < 0 else seed)
+            seed, row, step = (int(one.numpy()) for one in (self._place.seed, self._place.row, self._step))
+            if row < 0 or step < 0:
+                raise Refused("wrong_input", f"the checkpoint says step {step} and row {row}, which cannot be")
+            tuning.resume(step, row, None if seed < 0 else seed)
             has_optimizer = _has_slots(tuning, shapes)
+            if not has_optimizer:
+                # Else it would count another optimizer's steps as its own.
+                tuning.optimizer.reset([one.variable for one in tuning.trained])
         else:
             for key, stored in keys.items():
                 variable = self._by_key()[key]
@@ -238,6 +250,7 @@ def _object_graph(reader: Any, shapes: dict[str, Any]) -> Any:
 
 def _has_slots(tuning: Tuning, shapes: dict[str, Any]) -> bool:
     names = tuning.optimizer.get_slot_names()
-    return "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE" in shapes and all(
+    own = ["iter", "momentum_cache"] if hasattr(tuning.optimizer, "momentum_cache") else ["iter"]
+    return all(f"optimizer/{name}/.ATTRIBUTES/VARIABLE_VALUE" in shapes for name in own) and all(
         any(f"/.OPTIMIZER_SLOT/optimizer/{name}/" in key for key in shapes) for name in names
     )
