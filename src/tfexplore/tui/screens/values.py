@@ -197,6 +197,10 @@ class ValuesScreen(ModalScreen[None]):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
         self.query_one(ValueGrid).focus()
 
+    def on_unmount(self) -> None:
+        """Leaves nothing behind: the signal would hold the screen, and with it the tensor."""
+        self.app.theme_changed_signal.unsubscribe(self)
+
     def _take_theme(self) -> None:
         colours = self.app.get_css_variables()
         grid = self.query_one(ValueGrid)
