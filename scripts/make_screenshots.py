@@ -15,6 +15,10 @@ SHOTS = {
     # name: (model, size, keys)
     "explorer": ("ranker", (120, 36), [*"jjjjjjjj", "enter", "j", "enter", "j", "j", "enter"]),
     "training": ("training", (80, 24), ["end", "enter", "j", "enter", "j", "enter"]),
+    "graph": ("ranker", (120, 36), ["t", "slash", *"op:MatMul", "enter"]),
+    "neighbours": ("ranker", (120, 36), ["slash", *"op:MatMul", "enter", "h"]),
+    "values": ("ranker", (120, 36), ["slash", *"dense kernel", "enter", "v", "x"]),
+    "finetune": ("ranker", (120, 36), ["3"]),
 }
 # Textual's SVG names web fonts by address; a viewer's own monospaced font does as well.
 _FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
@@ -30,14 +34,13 @@ async def shoot(name: str) -> None:
     async with app.run_test(size=size) as pilot:
 
         async def settled() -> None:
-            deadline = time.monotonic() + 10
-            while time.monotonic() < deadline:
-                await pilot.pause()
-                shown = app.session.shown
-                at = app.session.subject_at(app.session.cursor)
-                if shown is not None and shown.detail is not None and shown.subject is at and not app.session.status:
-                    return
-            sys.exit(f"{name}: the explorer did not settle")
+            deadline, quiet = time.monotonic() + 20, 0
+            while quiet < 20:
+                await pilot.pause(0.01)
+                waits = app.session.loader.tasks.running or app.session.status or app.session.model is None
+                quiet = 0 if waits else quiet + 1
+                if time.monotonic() > deadline:
+                    sys.exit(f"{name}: the explorer did not settle")
 
         await settled()
         for key in keys:
