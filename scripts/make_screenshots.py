@@ -17,7 +17,7 @@ SHOTS = {
     "training": ("training", (80, 24), ["end", "enter", "j", "enter", "j", "enter"]),
     "graph": ("ranker", (120, 36), ["t", "slash", *"op:MatMul", "enter"]),
     "neighbours": ("ranker", (120, 36), ["slash", *"op:MatMul", "enter", "h"]),
-    "values": ("ranker", (120, 36), ["slash", *"dense kernel", "enter", "v", "x"]),
+    "values": ("ranker", (120, 36), ["colon", *"dense_1/kernel", "enter", "v", "x"]),
     "finetune": ("ranker", (120, 36), ["3"]),
 }
 # Textual's SVG names web fonts by address; a viewer's own monospaced font does as well.
