@@ -174,7 +174,10 @@ async def test_three_thousand_levels(tmp_path: Path) -> None:
 
 # On a real terminal
 
-OWN = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][0-9]+;[ -~]*(?:\x07|\x1b\\)|P[ -~]*\x1b\\|[78=>\\])")
+# Exactly what drawing, asking the terminal and copying write.
+OWN = re.compile(
+    rb"\x1b(?:\[[0-9;]*[HCmcnt]|\[[?<>=][0-9;]*[$a-zA-Z]+|\](?:22;[a-z-]*|52;c;[A-Za-z0-9+/=]*)(?:\x07|\x1b\\))"
+)
 
 
 @pytest.fixture
@@ -227,6 +230,14 @@ def test_nothing_of_the_model_controls_a_real_terminal(session: Session, tmp_pat
         session.type(keys)
         until_quiet(session)
     session.type(b"\x1b")  # the help
+    until_quiet(session)
+    around = [b"/", b"e", b"\x1b[B", b"\r", b"h", b"\x1b[D", b"\x1b", b"ma", b"'", b"\x1b", b"[", b"]"]
+    around += [b"y", b"\x1b", b"\x10", b"op", b"\x1b", b"v", b"x", b"v"]
+    tabs = [b"5", b"j", b"\t", b"\t", b"2", b"\t", b"j", b"\r", b"\x1b", b"3", b"\t", b"j", b" ", b"1"]
+    for keys in (*around, *(tabs if what == "saved_model" else ())):
+        session.type(keys)
+        until_quiet(session)
+    session.type(b"\x1b")
     until_quiet(session)
     session.type(b"q")
     session.assert_ended(0)
