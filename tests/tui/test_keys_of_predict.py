@@ -10,6 +10,8 @@ from core.saved_model_writer import identity, info, meta_graph, object_graph, pl
 
 from core.saved_model_writer import write_saved_model  # isort: skip
 from tfexplore.tui.screens.copy import CopyScreen
+from tfexplore.tui.screens.help import HelpScreen
+from tfexplore.tui.screens.marks import MarkList, MarksScreen
 from tfexplore.tui.screens.script import ScriptScreen
 from tfexplore.tui.screens.search import HitList, SearchScreen
 from tfexplore.tui.widgets.call_list import CallList
@@ -19,6 +21,7 @@ from tfexplore.tui.widgets.predict_pane import ResultPane
 from tfexplore.tui.widgets.run_list import RunList
 from tui.driving import RANKER, explorer
 from tui.predicting import predicting
+from tui.tuning import tuning, write_tunable
 
 
 @pytest.fixture
@@ -92,3 +95,48 @@ async def test_moving_among_what_was_found() -> None:
         await driver.until(lambda: len(driver.app._notifications) > 0)
         await driver.press("escape")
         await driver.until(lambda: driver.app.screen.query(DetailPane))
+
+
+async def test_choices_go_back_and_a_row_of_a_tuning_is_emptied(tmp_path: Path) -> None:
+    async with tuning(write_tunable(tmp_path / "m")) as driver:
+        await driver.go("optimizer")
+        first = driver.finetune.value("optimizer")
+        await driver.press("right")
+        await driver.until(lambda: driver.finetune.value("optimizer") != first)
+        await driver.press("left")
+        await driver.until(lambda: driver.finetune.value("optimizer") == first)
+        await driver.idle()
+        await driver.write("steps", "7")
+        assert driver.finetune.value("steps") == "7"
+        await driver.press("delete")
+        await driver.until(lambda: driver.finetune.value("steps") != "7")
+
+
+async def test_a_long_help_scrolls() -> None:
+    async with explorer(RANKER, (80, 24)) as driver:
+        await driver.press("f1")
+        await driver.until(lambda: isinstance(driver.app.screen, HelpScreen))
+        box = driver.app.screen.query_one("#help")
+        for key, moved in (("j", 1), ("k", -1), ("pagedown", 1), ("pageup", -1)):
+            before = box.scroll_target_y
+            await driver.press(key)
+            await driver.until(lambda before=before, moved=moved: (box.scroll_target_y - before) * moved > 0)
+
+
+async def test_up_and_down_among_marks() -> None:
+    async with explorer(RANKER, (120, 40)) as driver:
+        for letter in "ab":
+            await driver.press("m")
+            await driver.until(lambda: isinstance(driver.app.screen, MarksScreen))
+            await driver.press(letter)
+            await driver.until(lambda: not isinstance(driver.app.screen, MarksScreen))
+            await driver.press("j")
+            await driver.settled()
+        await driver.press("apostrophe")
+        await driver.until(lambda: isinstance(driver.app.screen, MarksScreen))
+        marks = driver.app.screen.query_one(MarkList)
+        await driver.press("down")
+        assert marks.cursor_line == 1
+        await driver.press("up")
+        assert marks.cursor_line == 0
+        await driver.press("escape")
